@@ -1,0 +1,237 @@
+import type { Secret } from '../secret.js'
+
+/** MySQL and MariaDB are one engine with a flavour found at `server add`. */
+export type EngineName = 'postgres' | 'mysql'
+
+export interface Tls {
+  /** `disable` is for loopback and sockets only. `verify-full` checks the chain and the host name. */
+  mode: 'disable' | 'verify-full'
+  /** PEM of the authority; absent means the system's own. */
+  ca?: string
+}
+
+export interface ServerAddress {
+  host: string
+  port: number
+  tls: Tls
+}
+
+export interface Credentials {
+  login: string
+  password: Secret
+}
+
+/** A server and the control login's way into it. `maintenance` is the database that control sessions sit in. */
+export interface ServerAccess extends ServerAddress {
+  control: Credentials
+  maintenance: string
+}
+
+/** The four logins of one tenant database. Two app logins, so that a password can be changed without one failed request. */
+export const loginRoles = ['owner', 'app_a', 'app_b', 'readonly'] as const
+export type LoginRole = (typeof loginRoles)[number]
+
+/** Every name that one tenant database has on its server; all are made from the database's id. */
+export interface DatabaseNames {
+  database: string
+  /** Group of all four logins: membership is the right to connect (same name as the database, for pg_hba's `samerole`). */
+  members: string
+  /** Group that both app logins become (`SET role`), so that what they create survives a rotation. */
+  app: string
+  logins: Record<LoginRole, string>
+}
+
+/** What a plan bounds on the server itself. `null` leaves the server's own setting. */
+export interface DatabaseLimits {
+  /** Connections of the app logins together, and of the database (a few more for the control plane). */
+  connections: number
+  statementTimeoutMs: number | null
+  idleInTransactionMs: number | null
+  /** Only where the server lets the control login set it; otherwise reported as an absent capability. */
+  tempFileMb: number | null
+}
+
+/** What a server can do, found by looking. Code asks these, never the engine's name. */
+export interface Capabilities {
+  /** A database can be made as a copy of another. */
+  templateCopy: boolean
+  /** DDL rolls back with its transaction. */
+  transactionalDdl: boolean
+  /** `temp_file_limit` may be set by the control login. */
+  tempFileLimit: boolean
+  /** Sessions of tenants can be ended by the control login. */
+  terminateSessions: boolean
+}
+
+export interface ServerFacts {
+  /** As the server prints it, for people: `15.18`. */
+  version: string
+  /** For comparisons: 15, 16, 17 … */
+  major: number
+  flavour: 'postgres' | 'mysql' | 'mariadb'
+  capabilities: Capabilities
+}
+
+/** One line of `server check` and `doctor`. */
+export interface Finding {
+  level: 'ok' | 'warning' | 'error'
+  /** Stable, for machines: `control.createdb`. */
+  code: string
+  message: string
+  /** What to run, exactly, to mend it. */
+  fix?: string
+}
+
+/** What is there of one tenant database; the basis of every repeatable verb. */
+export interface DatabaseState {
+  /** `debris`: a create or drop was killed; it can only be dropped. `closed`: nobody may connect. */
+  database: 'absent' | 'closed' | 'open' | 'debris'
+  /** Whether each login exists and may log in. */
+  logins: Record<LoginRole, 'absent' | 'closed' | 'open'>
+  bytes: number
+}
+
+/** A database or login of ours by its form (`databaseIdOf`), wherever it belongs: for `doctor`. */
+export interface Inventory {
+  databases: Array<{ name: string; state: Exclude<DatabaseState['database'], 'absent'>; bytes: number }>
+  logins: Array<{ name: string; open: boolean }>
+}
+
+/** One migration file, read and hashed once. The text between the `-- Up Migration` and `-- Down Migration` lines. */
+export interface MigrationFile {
+  /** File name without its ending, as node-pg-migrate records it. */
+  name: string
+  up: string
+  /** `null` when the file has no down part: it cannot be undone. */
+  down: string | null
+  /** SHA-256 of the file's bytes, hex. */
+  checksum: string
+  options: MigrationOptions
+}
+
+/** From `-- saasctl: key=value` lines at the top of the file. */
+export interface MigrationOptions {
+  /** `false` for statements that cannot run in a transaction, such as CREATE INDEX CONCURRENTLY. */
+  transaction: boolean
+  /** Milliseconds; 2,000 unless the file says otherwise. */
+  lockTimeoutMs: number
+  statementTimeoutMs: number | null
+  /** May run although a later-named file was applied before it. */
+  outOfOrder: boolean
+  /** `expand` by default; a `contract` file takes away what older programs still use. */
+  phase: 'expand' | 'contract'
+}
+
+export interface AppliedMigration {
+  name: string
+  at: Date
+}
+
+/**
+ * The proof that a side effect still belongs to its operation. The acting session's name on the server carries
+ * operation and epoch; whoever takes the operation over ends older sessions before it looks.
+ */
+export interface Fence {
+  operation: string
+  epoch: number
+  /** Re-reads the epoch from the catalog; throws FENCED when another process owns the operation. Called after the lock is held. */
+  confirm(): Promise<void>
+}
+
+/**
+ * The contract of an engine. No driver error leaves its folder: each becomes one of our codes, scrubbed of secrets,
+ * with `retryable` decided by the engine's one table.
+ */
+export interface Engine {
+  readonly name: EngineName
+  readonly defaultPort: number
+  /** The names of one database; pure. */
+  names(databaseId: string): DatabaseNames
+  /** Connects as control and says what the server is and can do. Refuses versions that are not supported. */
+  probe(server: ServerAccess): Promise<ServerFacts>
+  /** Looks for every right and setting the control plane needs, with the exact statement that grants a missing one. */
+  check(server: ServerAccess): Promise<Finding[]>
+  /** The databases and logins on the server that have the form of ours. */
+  inventory(server: ServerAccess): Promise<Inventory>
+  /** What there is of one database. Absence is an answer, not an error. */
+  state(server: ServerAccess, names: DatabaseNames): Promise<DatabaseState>
+  /** Opens a fenced session: ends sessions of older epochs, takes the operation's lock on the server, then `confirm`s. */
+  enter(server: ServerAccess, fence: Fence): Promise<ActingSession>
+  /** Logs in as one of the database's own logins and says which database it is by its identity row; ends the session. */
+  identify(server: ServerAddress, database: string, as: Credentials): Promise<string>
+  /** The connection string for an application, password included as given. */
+  dsn(server: ServerAddress, database: string, login: string, password?: string): string
+  /** The engine's own shell: program, arguments and environment (the password goes in the environment, never in argv). */
+  shell(server: ServerAddress, database: string, as: Credentials, options: { readOnly: boolean }): ShellCommand
+  /** Ends idle sessions that the engine keeps for reuse. */
+  close(): Promise<void>
+}
+
+export interface ShellCommand {
+  /** Candidates in order; the first found on PATH is run. */
+  programs: string[]
+  args: string[]
+  env: Record<string, string>
+  /** What to install when none is found, for the error's hint. */
+  install: string
+}
+
+export interface NewLogins {
+  names: DatabaseNames
+  passwords: Record<LoginRole, Secret>
+  limits: DatabaseLimits
+}
+
+export interface Furnish {
+  names: DatabaseNames
+  databaseId: string
+  owner: Credentials
+  /** The template that was copied, with the login that owns its objects; absent for a database made empty. */
+  from?: { names: DatabaseNames; owner: Credentials }
+}
+
+/** A session on the server that may act for one operation. Every verb may be repeated: what exists, or is already gone, is success. */
+export interface ActingSession {
+  /** Makes the groups and the four logins. The owner may log in at once; app and read-only logins stay closed until `openLogins`. */
+  makeLogins(logins: NewLogins): Promise<void>
+  /** Makes the database closed to everybody, as a copy of `template` or empty. Debris of an earlier try is dropped first. */
+  makeDatabase(names: DatabaseNames, template?: { names: DatabaseNames; bytes: number }): Promise<void>
+  /** Takes the public's rights away, lets the members in, and only then allows connections. */
+  guardDatabase(names: DatabaseNames): Promise<void>
+  /** Gives everything in the database to its owner login, strips rights of the template's roles, writes the identity row. */
+  furnishDatabase(furnish: Furnish): Promise<void>
+  /** Puts the plan's limits on logins and database. */
+  setLimits(names: DatabaseNames, limits: DatabaseLimits): Promise<void>
+  /** Sets passwords, for those logins alone. */
+  setPasswords(names: DatabaseNames, passwords: Partial<Record<LoginRole, Secret>>): Promise<void>
+  openLogins(names: DatabaseNames, roles: LoginRole[]): Promise<void>
+  /** Closes the logins and ends their sessions; nothing of theirs runs when it returns. */
+  closeLogins(names: DatabaseNames, roles: LoginRole[]): Promise<void>
+  /** Closes the database to everybody and ends what was connected: a template between builds, a tenant being dropped. */
+  sealDatabase(names: DatabaseNames): Promise<void>
+  unsealDatabase(names: DatabaseNames): Promise<void>
+  /** Drops the database, whoever is connected, and its logins and groups. */
+  dropDatabase(names: DatabaseNames): Promise<void>
+  dropLogins(names: DatabaseNames): Promise<void>
+  /** Logs in to the database as its owner, on a connection that carries the same fence. */
+  enterDatabase(names: DatabaseNames, owner: Credentials): Promise<OwnerSession>
+  /** Gives the session back. A session in doubt is destroyed. */
+  end(): Promise<void>
+}
+
+/** A session inside one tenant database, as its owner: never more. */
+export interface OwnerSession {
+  /** In the order they were applied. */
+  applied(): Promise<AppliedMigration[]>
+  /**
+   * Applies one file in one direction, with its ledger row, atomically where the file allows a transaction.
+   * Refuses when the ledger does not end at `after` (somebody else migrated meanwhile).
+   */
+  apply(file: MigrationFile, direction: 'up' | 'down', after: string | null): Promise<void>
+  /** Runs the statements of a file as one script: a template's seed. */
+  run(sql: string): Promise<void>
+  /** Hash of the schema: columns, constraints, indexes, functions, triggers; the same after dump and restore. */
+  fingerprint(): Promise<string>
+  bytes(): Promise<number>
+  end(): Promise<void>
+}
