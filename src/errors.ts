@@ -57,6 +57,7 @@ export const errorTable = {
   ISOLATION_BROKEN: meaning(500, 1, 'A database is open to a login that must not enter it.'),
   FENCED: meaning(409, 6, 'Another process took the operation over.'),
   KEY_MISSING: meaning(500, 1, 'A key is not in the key store.'),
+  KEY_REFUSED: meaning(500, 1, 'The key store will not give or take a key: exposed, damaged, read-only or differing.'),
   KEY_WRONG: meaning(500, 1, 'A ciphertext does not open with the key and place it is said to belong to.'),
   EMBEDDED_FAILED: meaning(500, 1, 'The embedded server could not be found or started.'),
   EMBEDDED_REFUSED: meaning(500, 2, 'The embedded server is refused under NODE_ENV=production.'),

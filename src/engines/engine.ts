@@ -157,8 +157,8 @@ export interface Engine {
   state(server: ServerAccess, names: DatabaseNames): Promise<DatabaseState>
   /** Opens a fenced session: ends sessions of older epochs, takes the operation's lock on the server, then `confirm`s. */
   enter(server: ServerAccess, fence: Fence): Promise<ActingSession>
-  /** Logs in as one of the database's own logins and says which database it is by its identity row; ends the session. */
-  identify(server: ServerAddress, database: string, as: Credentials): Promise<string>
+  /** Logs in as one of the database's own logins, reads the identity row and ends the session; IDENTITY_WRONG for another id. */
+  identify(server: ServerAddress, database: string, as: Credentials, databaseId: string): Promise<void>
   /** The connection string for an application, password included as given. */
   dsn(server: ServerAddress, database: string, login: string, password?: string): string
   /** The engine's own shell: program, arguments and environment (the password goes in the environment, never in argv). */

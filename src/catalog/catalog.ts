@@ -1,0 +1,122 @@
+import pg from 'pg'
+import { canonical } from '../canonical.js'
+import { SaasctlError } from '../errors.js'
+import type { Actor, AuditEvent } from './audit.js'
+import { catalogError } from './errors.js'
+
+/** Anything that answers SQL: the catalog itself, or one transaction of it. */
+export interface Queryable {
+  query<Row extends object = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]>
+}
+
+export interface Transaction extends Queryable {
+  /** Promises an audit event; all of them are appended just before the commit, so that a chain's head is locked last. */
+  audit(event: AuditEvent): void
+}
+
+/** The catalog database, as one login sees it. */
+export class Catalog implements Queryable {
+  readonly #pool: pg.Pool
+
+  constructor(url: string, options: { max?: number; applicationName?: string } = {}) {
+    this.#pool = new pg.Pool({
+      connectionString: url,
+      max: options.max ?? 4,
+      application_name: options.applicationName ?? 'saasctl',
+      connectionTimeoutMillis: 10_000,
+      idleTimeoutMillis: 30_000,
+      allowExitOnIdle: true
+    })
+    // Without a listener an idle connection that the server ends would end the process.
+    this.#pool.on('error', () => {})
+  }
+
+  async query<Row extends object = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]> {
+    try {
+      // One connection per statement, given back whatever happened: pool.query() destroys it on any SQL error.
+      const client = await this.#pool.connect()
+      try {
+        return (await client.query<Row>(sql, values)).rows
+      } finally {
+        client.release()
+      }
+    } catch (error) {
+      throw catalogError(error)
+    }
+  }
+
+  /**
+   * Runs `work` in one transaction and commits it together with the audit events it promised, in `actor`'s name.
+   * When the commit's answer is lost the error says so: the change may or may not be there.
+   */
+  async transaction<T>(actor: Actor, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect().catch((error: unknown) => {
+      throw catalogError(error)
+    })
+    const events: AuditEvent[] = []
+    const tx: Transaction = {
+      query: async <Row extends object>(sql: string, values?: unknown[]) => {
+        try {
+          return (await client.query<Row>(sql, values)).rows
+        } catch (error) {
+          throw catalogError(error)
+        }
+      },
+      audit: event => events.push(event)
+    }
+    let broken: Error | undefined
+    try {
+      await tx.query('begin')
+      const result = await work(tx)
+      await append(tx, actor, events)
+      await tx.query('commit')
+      return result
+    } catch (error) {
+      await client.query('rollback').catch((rollbackError: Error) => {
+        broken = rollbackError
+      })
+      throw error
+    } finally {
+      client.release(broken)
+    }
+  }
+
+  /** A connection of one's own for LISTEN; end it with `release`. */
+  async listen(channel: string, onNotice: (payload: string) => void): Promise<{ release(): void }> {
+    const client = await this.#pool.connect().catch((error: unknown) => {
+      throw catalogError(error)
+    })
+    client.on('error', () => {})
+    client.on('notification', message => onNotice(message.payload ?? ''))
+    await client.query(`listen ${pg.escapeIdentifier(channel)}`)
+    return { release: () => client.release(true) }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end()
+  }
+}
+
+/** Chains are locked in one order everywhere, so that two transactions with several events cannot wait for each other. */
+async function append(tx: Queryable, actor: Actor, events: AuditEvent[]): Promise<void> {
+  const ordered = [...events].sort((a, b) => (a.chain < b.chain ? -1 : a.chain > b.chain ? 1 : 0))
+  for (const event of ordered) {
+    await tx.query('select from saasctl.audit_append($1, $2, $3, $4, $5, $6)', [
+      event.chain,
+      actor.name,
+      actor.proof,
+      event.action,
+      event.subject,
+      canonical(event.payload)
+    ])
+  }
+}
+
+/** The one row of a query that must have one. */
+export function only<Row>(rows: Row[], what: string): Row {
+  const [row] = rows
+  if (row === undefined || rows.length > 1) {
+    throw new SaasctlError('FAILED', `The catalog gave ${rows.length} rows where one was expected (${what}).`)
+  }
+  return row
+}

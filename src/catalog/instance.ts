@@ -1,0 +1,45 @@
+import { readdir } from 'node:fs/promises'
+import { SaasctlError } from '../errors.js'
+import type { Queryable } from './catalog.js'
+
+export interface Instance {
+  incarnation: string
+  schemaVersion: number
+  oldestProgram: number
+  keysBackedUpAt: Date | null
+}
+
+/** Where the catalog's migrations are: beside `dist` in the package, wherever it is installed. */
+export const migrationsFolder = new URL('../../../catalog-migrations/', import.meta.url)
+
+/** The schema version this program was written for: each migration file is one version. */
+export async function programVersion(): Promise<number> {
+  return (await readdir(migrationsFolder)).filter(name => name.endsWith('.sql')).length
+}
+
+/** Reads the catalog's own row; CATALOG_UNMIGRATED when there is none. */
+export async function readInstance(catalog: Queryable): Promise<Instance> {
+  const [row] = await catalog.query<Instance>(
+    `select incarnation, schema_version as "schemaVersion", oldest_program as "oldestProgram",
+       keys_backed_up_at as "keysBackedUpAt" from saasctl.instance`
+  )
+  if (!row) throw new SaasctlError('CATALOG_UNMIGRATED', 'The catalog has no schema yet.', { hint: 'Run "saasctl catalog migrate".' })
+  return row
+}
+
+/** A program works on its own schema version and on newer ones that still allow it. */
+export async function checkVersion(instance: Instance): Promise<void> {
+  const program = await programVersion()
+  if (instance.schemaVersion < program) {
+    throw new SaasctlError('CATALOG_BEHIND', `The catalog is at version ${instance.schemaVersion}; this program needs ${program}.`, {
+      hint: 'Run "saasctl catalog migrate".'
+    })
+  }
+  if (instance.oldestProgram > program) {
+    throw new SaasctlError(
+      'CATALOG_AHEAD',
+      `The catalog was migrated to version ${instance.schemaVersion} by a newer saasctl; this one knows version ${program}.`,
+      { hint: 'Install the newer saasctl.' }
+    )
+  }
+}

@@ -1,0 +1,63 @@
+import type { Queryable } from './catalog.js'
+
+/** What the catalog keeps of a template's files. `definition` is the parsed template.json. */
+export interface TemplateRow<Definition = object> {
+  id: string
+  name: string
+  version: number
+  checksum: string
+  definition: Definition
+  createdAt: Date
+}
+
+const columns = 'id, name, version, checksum, definition, created_at as "createdAt"'
+
+/** The newest version of each template that was ever used. */
+export async function listTemplates(q: Queryable): Promise<TemplateRow[]> {
+  return q.query<TemplateRow>(`select distinct on (name) ${columns} from saasctl.template order by name, version desc`)
+}
+
+export async function templateById(q: Queryable, id: string): Promise<TemplateRow | undefined> {
+  const [row] = await q.query<TemplateRow>(`select ${columns} from saasctl.template where id = $1`, [id])
+  return row
+}
+
+export async function newestTemplate(q: Queryable, name: string): Promise<TemplateRow | undefined> {
+  const [row] = await q.query<TemplateRow>(
+    `select ${columns} from saasctl.template where name = $1 order by version desc limit 1`,
+    [name]
+  )
+  return row
+}
+
+/** The version with this content, made when the content is new. Two at once agree on one. */
+export async function keepTemplate(
+  q: Queryable,
+  template: { id: string; name: string; checksum: string; definition: object }
+): Promise<TemplateRow> {
+  const present = await newestTemplate(q, template.name)
+  if (present?.checksum === template.checksum) return present
+  const [made] = await q.query<TemplateRow>(
+    `insert into saasctl.template (id, name, version, checksum, definition) values ($1, $2, $3, $4, $5)
+     on conflict (name, version) do nothing returning ${columns}`,
+    [template.id, template.name, (present?.version ?? 0) + 1, template.checksum, template.definition]
+  )
+  return made ?? keepTemplate(q, template)
+}
+
+/** What each migration said when it was first applied anywhere, by name. */
+export async function knownChecksums(q: Queryable, template: string, engine: string): Promise<Map<string, string>> {
+  const rows = await q.query<{ name: string; checksum: string }>(
+    'select name, checksum from saasctl.migration_file where template = $1 and engine = $2',
+    [template, engine]
+  )
+  return new Map(rows.map(row => [row.name, row.checksum]))
+}
+
+export async function recordChecksums(q: Queryable, template: string, engine: string, files: Array<{ name: string; checksum: string }>): Promise<void> {
+  await q.query(
+    `insert into saasctl.migration_file (template, engine, name, checksum)
+     select $1, $2, name, checksum from unnest($3::text[], $4::text[]) as f (name, checksum) on conflict do nothing`,
+    [template, engine, files.map(file => file.name), files.map(file => file.checksum)]
+  )
+}

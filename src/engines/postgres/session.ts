@@ -1,0 +1,73 @@
+import type pg from 'pg'
+import { type Place, translate } from './errors.js'
+
+/** One connection. Every driver error leaves it translated; a connection in doubt is destroyed, never given back. */
+export class Session {
+  readonly place: Place
+  readonly #client: pg.Client
+  #version = ''
+  #lost = false
+
+  constructor(client: pg.Client, place: Place) {
+    this.#client = client
+    this.place = place
+    // Without a listener, a connection that breaks while idle ends the whole process.
+    client.on('error', () => {
+      this.#lost = true
+    })
+    client.connection.on('parameterStatus', (status: { parameterName: string; parameterValue: string }) => {
+      if (status.parameterName === 'server_version') this.#version = status.parameterValue
+    })
+  }
+
+  /** As the server said when the session began: `15.18`. */
+  get version(): string {
+    return this.#version.split(' ')[0] ?? ''
+  }
+
+  get major(): number {
+    return Number.parseInt(this.#version, 10)
+  }
+
+  /** Whether the connection is gone, or stands inside a transaction that nobody ended. */
+  get inDoubt(): boolean {
+    return this.#lost || this.#client.getTransactionStatus() !== 'I'
+  }
+
+  /** One statement with parameters. */
+  async rows<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
+    try {
+      return (await this.#client.query<Row>(sql, values)).rows
+    } catch (error) {
+      throw this.#translated(error)
+    }
+  }
+
+  /** One message of one or several statements, without parameters: several are one transaction unless they say otherwise. */
+  async run(sql: string): Promise<void> {
+    try {
+      await this.#client.query(sql)
+    } catch (error) {
+      throw this.#translated(error)
+    }
+  }
+
+  /** Ends the session, without waiting for a server that does not answer. */
+  async end(): Promise<void> {
+    if (this.inDoubt) return this.destroy()
+    const stuck = setTimeout(() => this.destroy(), 2_000)
+    await this.#client.end().catch(() => this.destroy())
+    clearTimeout(stuck)
+  }
+
+  destroy(): void {
+    this.#lost = true
+    this.#client.connection.stream.destroy()
+  }
+
+  #translated(error: unknown) {
+    const translated = translate(error, this.place)
+    if (translated.code === 'SERVER_UNREACHABLE') this.#lost = true
+    return translated
+  }
+}

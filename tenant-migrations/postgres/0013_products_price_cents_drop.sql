@@ -1,0 +1,44 @@
+-- saasctl: phase=contract lock_timeout=5s
+
+-- Up Migration
+drop trigger products_price_update on products;
+drop trigger products_price_insert on products;
+drop function sync_product_price();
+alter table products drop column price_cents;
+alter table products alter column unit_price set not null;
+
+-- Down Migration
+alter table products alter column unit_price drop not null;
+alter table products add column price_cents integer;
+
+update products set price_cents = round(unit_price * 100);
+
+alter table products add constraint products_price_cents_positive check (price_cents >= 0);
+
+-- statement
+create function sync_product_price() returns trigger
+language plpgsql
+as $$
+begin
+  if tg_op = 'INSERT' then
+    new.unit_price := coalesce(new.unit_price, new.price_cents / 100.0);
+    new.price_cents := coalesce(new.price_cents, round(new.unit_price * 100));
+  elsif new.unit_price is distinct from old.unit_price then
+    new.price_cents := round(new.unit_price * 100);
+  elsif new.price_cents is distinct from old.price_cents then
+    new.unit_price := new.price_cents / 100.0;
+  end if;
+  return new;
+end
+$$;
+-- statement
+
+-- statement
+create trigger products_price_insert before insert on products
+for each row execute function sync_product_price();
+-- statement
+
+-- statement
+create trigger products_price_update before update on products
+for each row execute function sync_product_price();
+-- statement
