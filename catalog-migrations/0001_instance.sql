@@ -28,7 +28,7 @@ grant usage on schema saasctl to saasctl_control, saasctl_router, saasctl_audito
 -- The incarnation changes when a restored catalog is adopted: fences and routers compare it, so a rewound catalog
 -- cannot be mistaken for the present one. Programs older than oldest_program must not touch this catalog.
 create table saasctl.instance (
-  only boolean primary key default true check (only),
+  one boolean primary key default true check (one),
   incarnation uuid not null default gen_random_uuid(),
   schema_version integer not null,
   oldest_program integer not null,

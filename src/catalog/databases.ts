@@ -73,6 +73,7 @@ export async function outdatedTemplateDatabases(q: Queryable, serverId: string, 
 
 export interface WarmWish {
   templateId: string
+  engine: string | null
   server: string | null
   region: string | null
   /** A database with these limits is taken first; any other serves too, and gets its limits in a following step. */
@@ -83,21 +84,36 @@ export interface WarmWish {
  * Claims one warm database at its template's head, on a server that takes tenants: of two claims at once each gets another.
  * Least loaded first is not asked here: the pool's own filling has spread them.
  */
-export async function claimWarm(q: Queryable, wish: WarmWish): Promise<(DatabaseRow & { server: string; engine: string }) | undefined> {
-  const [row] = await q.query<DatabaseRow & { server: string; engine: string }>(
+export async function claimWarm(q: Queryable, wish: WarmWish): Promise<DatabaseRow | undefined> {
+  const [row] = await q.query<DatabaseRow>(
     `with claimed as (
-       select w.id, s.name as server, s.engine from saasctl.database w
+       select w.id from saasctl.database w
        join saasctl.server s on s.id = w.server_id
        join saasctl.database h on h.server_id = w.server_id and h.template_id = w.template_id and h.kind = 'template' and h.state = 'ready'
        where w.template_id = $1 and w.kind = 'tenant' and w.state = 'ready' and w.migrations_checksum = h.migrations_checksum
          and s.status = 'active' and ($2::text is null or s.name = $2) and ($3::text is null or s.region = $3)
+         and ($5::text is null or s.engine = $5)
        order by w.profile <> $4, w.id
        limit 1 for update of w skip locked)
      update saasctl.database d set state = 'placed' from claimed where d.id = claimed.id
-     returning ${columns}, claimed.server, claimed.engine`,
-    [wish.templateId, wish.server, wish.region, wish.profile]
+     returning ${columns}`,
+    [wish.templateId, wish.server, wish.region, wish.profile, wish.engine]
   )
   return row
+}
+
+/** Takes the ready warm databases of older versions of the template out of the pool, to be brought to head. */
+export async function claimStale(q: Queryable, serverId: string, templateName: string, headId: string): Promise<Array<{ id: string }>> {
+  return q.query<{ id: string }>(
+    `update saasctl.database d set state = 'building' from saasctl.template t
+     where t.id = d.template_id and t.name = $2 and d.template_id <> $3 and d.server_id = $1 and d.kind = 'tenant' and d.state = 'ready'
+     returning d.id`,
+    [serverId, templateName, headId]
+  )
+}
+
+export async function setTemplate(q: Queryable, id: string, templateId: string): Promise<void> {
+  await q.query('update saasctl.database set template_id = $2 where id = $1', [id, templateId])
 }
 
 export interface WarmCount {

@@ -55,6 +55,7 @@ async function migrateQueue(client: pg.Client, url: string, runMigrations: (opti
   await client.query(`grant create on database ${database} to saasctl_control`)
   const pool = new postgres.Pool({ connectionString: url, max: 2, options: '-c role=saasctl_control' })
   pool.on('error', () => {})
+  pool.on('connect', session => session.on('error', () => {}))
   try {
     await runMigrations({ pgPool: pool })
   } finally {

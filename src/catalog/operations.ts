@@ -108,24 +108,32 @@ function job(id: string, runAt: string): string {
     job_key => ${id}::text) is not null) as job`
 }
 
+export interface FinishedOperation {
+  id: string
+  kind: Pick<OperationRow, 'inputVersion' | 'exclusion'> & { name: string }
+  tenantId: string
+  input: Json
+  idempotencyKey: string | null
+  requestChecksum: string | null
+  actor: Actor
+}
+
 /** An operation that one catalog transaction did in full: a record for whoever asks, and for the idempotency key. */
-export async function insertFinishedOperation(q: Queryable, operation: Omit<NewOperation, 'steps' | 'claim' | 'after'> & { result: Json }): Promise<OperationRow> {
+export async function insertFinishedOperation(q: Queryable, operation: FinishedOperation): Promise<OperationRow> {
   const [row] = await q.query<OperationRow>(
     `insert into saasctl.operation as o (id, kind, subject, tenant_id, exclusion, input, input_version, idempotency_key, request_checksum,
-       actor, status, result, finished_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'succeeded', $11, clock_timestamp()) returning ${columns}`,
+       actor, status, finished_at)
+     values ($1, $2, 'tenant:' || $3::uuid, $3, $4, $5, $6, $7, $8, $9, 'succeeded', clock_timestamp()) returning ${columns}`,
     [
       operation.id,
-      operation.kind,
-      operation.subject,
+      operation.kind.name,
       operation.tenantId,
-      operation.exclusion,
+      operation.kind.exclusion,
       JSON.stringify(operation.input),
-      operation.inputVersion,
+      operation.kind.inputVersion,
       operation.idempotencyKey,
       operation.requestChecksum,
-      operation.actor,
-      JSON.stringify(operation.result)
+      operation.actor
     ]
   )
   if (!row) throw new SaasctlError('FAILED', 'The operation was not written.')
@@ -167,11 +175,12 @@ export async function listOperations(q: Queryable, filter: OperationFilter): Pro
   )
 }
 
-/** The operation that holds the tenant for itself, if one does. */
-export async function exclusiveOperation(q: Queryable, tenantId: string): Promise<OperationRow | undefined> {
+/** An open operation that holds the tenant: an exclusive one, or with `any` every one. */
+export async function openOperationOf(q: Queryable, tenantId: string, any: boolean): Promise<OperationRow | undefined> {
   const [row] = await q.query<OperationRow>(
-    `select ${columns} from saasctl.operation o where o.tenant_id = $1 and o.exclusion = 'exclusive' and o.status in ${open}`,
-    [tenantId]
+    `select ${columns} from saasctl.operation o
+     where o.tenant_id = $1 and o.status in ${open} and (o.exclusion = 'exclusive' or $2) order by o.id limit 1`,
+    [tenantId, any]
   )
   return row
 }
@@ -188,15 +197,6 @@ export async function openOperationOn(q: Queryable, kind: string, subject: strin
 /** One at a time: whoever promises something for this subject comes after whoever does it now. */
 export async function lockSubject(tx: Queryable, subject: string): Promise<void> {
   await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [subject])
-}
-
-/** Whether anything that shares the tenant is still at work; exclusive ones must not begin then. */
-export async function sharedOperation(q: Queryable, tenantId: string): Promise<OperationRow | undefined> {
-  const [row] = await q.query<OperationRow>(
-    `select ${columns} from saasctl.operation o where o.tenant_id = $1 and o.exclusion = 'shared' and o.status in ${open} limit 1`,
-    [tenantId]
-  )
-  return row
 }
 
 /**
@@ -334,6 +334,14 @@ export async function requestCancel(q: Queryable, id: string): Promise<boolean> 
     [id]
   )
   return rows.length === 1
+}
+
+/** Asks the tenant's open operations of this kind to stop: what pre-empts them is stronger. */
+export async function cancelKind(q: Queryable, tenantId: string, kind: string): Promise<void> {
+  await q.query(`update saasctl.operation set cancel_requested = true where tenant_id = $1 and kind = $2 and status in ${open}`, [
+    tenantId,
+    kind
+  ])
 }
 
 /** Wakes operations that are due or whose lease ran out: a killed process needs nobody else to notice. */

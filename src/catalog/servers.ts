@@ -39,6 +39,11 @@ export async function serverById(q: Queryable, id: string): Promise<ServerRow | 
   return row
 }
 
+/** Whether anything was ever sealed for this catalog: a removed server counts. */
+export async function everHadServer(q: Queryable): Promise<boolean> {
+  return (await q.query('select from saasctl.server limit 1')).length > 0
+}
+
 export type NewServer = Omit<ServerRow, 'databases' | 'status' | 'createdAt'>
 
 export async function insertServer(q: Queryable, server: NewServer): Promise<void> {

@@ -17,7 +17,7 @@ export const databaseDrop: Kind<DropInput, DatabaseWork> = {
   inputVersion: 1,
   exclusion: 'shared',
   pivot: 'start',
-  open: async (tools, operation) => new DatabaseWork(await gather(tools, operation, operation.input.databaseId)),
+  open: async (tools, operation) => new DatabaseWork(operation, await gather(tools, operation.input.databaseId)),
   steps: [...dropSteps, { name: 'forget it', commit: (tx, work) => recordDropped(tx, work.database.id) }]
 }
 

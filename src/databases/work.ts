@@ -10,8 +10,8 @@ import { Logins } from './logins.js'
 
 /** What the steps on one database share: where it is, what it is called, its logins, and the session that acts. */
 export class DatabaseWork implements Work {
-  readonly tools: Tools
   readonly operation: OperationRow
+  readonly tools: Tools
   readonly database: DatabaseRow
   readonly server: ServerRow
   readonly engine: Engine
@@ -20,15 +20,15 @@ export class DatabaseWork implements Work {
   readonly logins: Logins
   #session: ActingSession | undefined
 
-  constructor(parts: DatabaseParts) {
+  constructor(operation: OperationRow, parts: DatabaseParts) {
+    this.operation = operation
     this.tools = parts.tools
-    this.operation = parts.operation
     this.database = parts.database
     this.server = parts.server
     this.engine = parts.engine
     this.access = parts.access
     this.logins = parts.logins
-    this.names = parts.engine.names(parts.database.id)
+    this.names = parts.names
   }
 
   /** The fenced session; the runner enters before the first step that acts. */
@@ -37,8 +37,16 @@ export class DatabaseWork implements Work {
     return this.#session
   }
 
+  /**
+   * What excludes whom on the server. Opening and closing logins goes one at a time; it does not wait for a migration,
+   * because a suspension must not.
+   */
+  protected get part(): 'logins' | 'schema' {
+    return 'logins'
+  }
+
   async enter(fence: Fence): Promise<void> {
-    this.#session = await this.engine.enter(this.access, fence)
+    this.#session = await this.engine.enter(this.access, { ...fence, lock: `${this.database.id}/${this.part}` })
   }
 
   async leave(): Promise<void> {
@@ -67,15 +75,15 @@ export class CopyWork extends DatabaseWork {
 /** Everything that the catalog and the key store know of one database. */
 export interface DatabaseParts {
   tools: Tools
-  operation: OperationRow
   database: DatabaseRow
   server: ServerRow
   engine: Engine
   access: ServerAccess
+  names: DatabaseNames
   logins: Logins
 }
 
-export async function gather(tools: Tools, operation: OperationRow, databaseId: string): Promise<DatabaseParts> {
+export async function gather(tools: Tools, databaseId: string): Promise<DatabaseParts> {
   const database = await databaseById(tools.catalog, databaseId)
   if (!database) throw new SaasctlError('FAILED', `The catalog has no database ${databaseId}.`)
   const server = await serverById(tools.catalog, database.serverId)
@@ -85,7 +93,7 @@ export async function gather(tools: Tools, operation: OperationRow, databaseId: 
     serverAccess(tools.keys, server),
     Logins.of(tools.catalog, tools.keys, databaseId)
   ])
-  return { tools, operation, database, server, engine, access, logins }
+  return { tools, database, server, engine, access, names: engine.names(databaseId), logins }
 }
 
 async function notBuilt(tools: Tools, templateId: string, server: string): Promise<SaasctlError> {

@@ -1,16 +1,11 @@
-import { chown, mkdir, open, rename, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Secret } from '../secret.js'
 import type { Binaries } from './binaries.js'
+import { makePrivate, writePrivate } from './private.js'
 import { run } from './programs.js'
+import { CATALOG, CONTROL, SUPERUSER } from './server.js'
 import type { RunAs } from './user.js'
-
-export const SUPERUSER = 'postgres'
-/** Owns the catalog's database and runs its migrations. */
-export const ADMIN = 'saasctl_admin'
-/** The control login for tenant databases on the embedded server. */
-export const CONTROL = 'saasctl_server'
-export const CATALOG = 'saasctl'
 
 /**
  * Who may come in. The superuser only through the socket, which lies in a private folder. A tenant's logins only into the
@@ -65,8 +60,7 @@ export interface NewCluster {
 /** Makes the data folder of a cluster, synced to disk when `fsync` is on. Nothing is listening afterwards. */
 export async function initCluster({ binaries, user, dataDir, superuser, config, hba }: NewCluster): Promise<void> {
   const pwfile = `${dataDir}.pw`
-  await mkdir(dataDir, { mode: 0o700 })
-  await give(dataDir, user)
+  await makePrivate(dataDir, user)
   await writePrivate(pwfile, superuser.reveal(), user)
   try {
     const initdb = join(binaries.binDir, 'initdb')
@@ -80,7 +74,7 @@ export async function initCluster({ binaries, user, dataDir, superuser, config, 
 }
 
 /** The same sort order and character classes on every machine, whatever its locale: a copy of the data stays valid. */
-function initdbArguments(major: number): string[] {
+export function initdbArguments(major: number): string[] {
   const ctype = process.platform === 'darwin' ? 'en_US.UTF-8' : 'C.UTF-8'
   const locale = ['--locale=C', `--lc-ctype=${ctype}`]
   const builtin = major >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : []
@@ -110,22 +104,4 @@ export async function runSingleUser(
   const settings = ['exit_on_error=on', 'log_min_error_statement=panic', 'log_min_messages=error']
   const args = ['--single', '-D', dataDir, ...settings.flatMap(setting => ['-c', setting]), 'postgres']
   await run(join(binaries.binDir, 'postgres'), args, { user, input: `${statements.join('\n')}\n` })
-}
-
-async function give(path: string, user: RunAs | undefined): Promise<void> {
-  if (user) await chown(path, user.uid, user.gid)
-}
-
-/** Never writes through a link that stands there: the folder may belong to another user than ours. */
-async function writePrivate(path: string, text: string, user: RunAs | undefined): Promise<void> {
-  const building = `${path}.${process.pid}.new`
-  await rm(building, { force: true })
-  const file = await open(building, 'wx', 0o600)
-  try {
-    await file.writeFile(text)
-    if (user) await file.chown(user.uid, user.gid)
-  } finally {
-    await file.close()
-  }
-  await rename(building, path)
 }

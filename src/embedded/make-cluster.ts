@@ -1,56 +1,20 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SaasctlError } from '../errors.js'
 import { Secret } from '../secret.js'
 import type { Binaries } from './binaries.js'
-import { ADMIN, CATALOG, CONTROL, defaultConfig, hba, initCluster, runSingleUser } from './cluster.js'
+import { defaultConfig, hba, initCluster, runSingleUser } from './cluster.js'
 import { isAlive } from './programs.js'
+import { type ClusterRecord, readRecord, writeRecord } from './record.js'
+import { ADMIN, CATALOG, CONTROL } from './server.js'
 import type { RunAs } from './user.js'
-
-/** `cluster/cluster.json` (0600), beside the data folder and made with it: there is never one without the other. */
-export interface ClusterRecord {
-  version: string
-  major: number
-  binDir: string
-  /** Of the last start; empty and 0 before the first. The running server's own are in its `postmaster.pid`. */
-  socketDir: string
-  port: number
-  passwords: { superuser: string; admin: string; control: string }
-}
-
-export async function readRecord(place: string): Promise<ClusterRecord | undefined> {
-  const file = join(place, 'cluster', 'cluster.json')
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
-  if (text === undefined) return undefined
-  try {
-    return JSON.parse(text) as ClusterRecord
-  } catch (cause) {
-    throw new SaasctlError('EMBEDDED_FAILED', `The embedded server's record ${file} is damaged.`, {
-      hint: 'Bring the file back from a backup; without its passwords nobody gets into the data.',
-      cause
-    })
-  }
-}
-
-export async function writeRecord(place: string, record: ClusterRecord): Promise<void> {
-  await writeWhole(join(place, 'cluster'), record)
-}
-
-async function writeWhole(folder: string, record: ClusterRecord): Promise<void> {
-  const building = join(folder, `cluster.json.${process.pid}`)
-  await writeFile(building, `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o600 })
-  await rename(building, join(folder, 'cluster.json'))
-}
 
 /**
  * Makes data, logins and record under a name of their own and renames the whole: a half-made one is found by nobody. When
  * two processes do it at once the first to rename wins, and both go on with that one.
  */
-export async function makeCluster(place: string, binaries: Binaries, user: RunAs | undefined): Promise<void> {
+export async function makeCluster(place: string, binaries: Binaries, user: RunAs | undefined): Promise<ClusterRecord> {
   await removeHalfMade(place)
   const building = await mkdtemp(join(place, `cluster.${process.pid}.`))
   try {
@@ -67,13 +31,16 @@ export async function makeCluster(place: string, binaries: Binaries, user: RunAs
     await initCluster(cluster)
     await runSingleUser(cluster, furnishing(passwords))
     const { version, major, binDir } = binaries
-    await writeWhole(building, { version, major, binDir, socketDir: '', port: 0, passwords })
+    await writeRecord(building, { version, major, binDir, socketDir: '', port: 0, passwords })
     await rename(building, join(place, 'cluster')).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
     })
   } finally {
     await rm(building, { recursive: true, force: true })
   }
+  const record = await readRecord(place)
+  if (!record) throw new SaasctlError('EMBEDDED_FAILED', `The embedded server in ${place} was removed meanwhile.`)
+  return record
 }
 
 function furnishing(passwords: ClusterRecord['passwords']): string[] {

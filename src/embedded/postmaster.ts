@@ -1,33 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { open, readFile, rm } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { access, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SaasctlError } from '../errors.js'
 import type { Binaries } from './binaries.js'
-import { environment, isAlive, lastLines, run } from './programs.js'
+import { findPostmaster, type Postmaster, readPidFile, socketOf } from './pid-file.js'
+import { choosePort } from './ports.js'
+import { writePrivate } from './private.js'
+import { environment, isAlive, isOurs, lastLines } from './programs.js'
 import type { RunAs } from './user.js'
-
-/** What a running server wrote into `postmaster.pid`: the truth about its port and socket. */
-export interface Postmaster {
-  pid: number
-  port: number
-  socketDir: string
-}
-
-interface PidFile extends Postmaster {
-  status: string
-}
-
-/**
- * The server that runs on this data folder, or undefined. Asks its socket, not its pid: a pid may belong to a stranger
- * after a reboot, while only the server itself listens in its private folder. About 0.5 ms, no process is started.
- */
-export async function findPostmaster(dataDir: string): Promise<Postmaster | undefined> {
-  const file = await readPidFile(dataDir)
-  if (file?.status !== 'ready' || !(await answers(file))) return undefined
-  return { pid: file.pid, port: file.port, socketDir: file.socketDir }
-}
 
 export interface Start {
   binaries: Binaries
@@ -47,14 +28,14 @@ const START_TIMEOUT_MS = 120_000
  */
 export async function startPostmaster(start: Start): Promise<Postmaster> {
   const deadline = Date.now() + START_TIMEOUT_MS
-  let port = (await becomesFree(start.port)) ?? (await freePort())
+  await clearWay(start)
+  let port = await choosePort(start.port)
   let said = ''
   while (Date.now() < deadline) {
-    await forgetStranger(start.dataDir)
     const attempt = await tryStart(start, port, deadline)
     if ('pid' in attempt) return attempt
     said = attempt.said
-    if (/could not create any TCP\/IP sockets/.test(said)) port = await freePort()
+    if (/could not create any TCP\/IP sockets/.test(said)) port = await choosePort(undefined)
     // Another process is starting or stopping it, or the children of a killed server are still on their way out.
     else if (!/lock file "postmaster.pid" already exists|pre-existing shared memory block/.test(said)) break
     else await sleep(50)
@@ -83,7 +64,7 @@ async function tryStart(start: Start, port: number, deadline: number): Promise<P
     stdio: ['ignore', log.fd, log.fd]
   })
   child.unref()
-  const ended = end(child)
+  const ended = watchEnd(child)
   try {
     while (Date.now() < deadline && !ended.happened) {
       const file = await readPidFile(start.dataDir)
@@ -98,7 +79,7 @@ async function tryStart(start: Start, port: number, deadline: number): Promise<P
   }
 }
 
-function end(child: ChildProcess): { happened: boolean; error?: string } {
+function watchEnd(child: ChildProcess): { happened: boolean; error?: string } {
   const ended: { happened: boolean; error?: string } = { happened: false }
   child.on('exit', () => (ended.happened = true))
   child.on('error', error => Object.assign(ended, { happened: true, error: error.message }))
@@ -123,67 +104,29 @@ export async function stopPostmaster(dataDir: string): Promise<boolean> {
   })
 }
 
-/** Lines of `postmaster.pid`: pid, data folder, start time, port, socket folder, address, shared memory, status. */
-async function readPidFile(dataDir: string): Promise<PidFile | undefined> {
-  const text = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return ''
-    throw error
-  })
-  const [pid, , , port, socketDir, , , status] = text.split('\n')
-  if (!pid || !socketDir) return undefined
-  return { pid: Number(pid), port: Number(port), socketDir, status: status?.trim() ?? '' }
-}
-
-function answers({ socketDir, port }: Postmaster): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(join(socketDir, `.s.PGSQL.${port}`))
-    socket.on('connect', () => resolve(true)).on('error', () => resolve(false))
-    socket.on('connect', () => socket.destroy())
-  })
-}
-
 /**
- * A killed server leaves files with its pid, and PostgreSQL does not start while a process of the same user has that pid:
- * always so in a container that came up again, where pids repeat.
+ * Sees to what PostgreSQL itself does not get over. After a kill, it does not start while any process of the same user has
+ * the pid in its files: always so in a container that came up again, where pids repeat. The pid file is kept with our pid
+ * in it, which PostgreSQL passes over as its parent's: the rest of the file leads it to the shared memory to clean up. And
+ * when a clean-up of the temporary folder took the socket, a server runs that nobody can find.
  */
-async function forgetStranger(dataDir: string): Promise<void> {
+async function clearWay({ dataDir, user }: Start): Promise<void> {
   const file = await readPidFile(dataDir)
-  if (!file || !isAlive(file.pid) || (await isOurs(file.pid, dataDir))) return
-  await rm(join(file.socketDir, `.s.PGSQL.${file.port}.lock`), { force: true })
-  await rm(join(dataDir, 'postmaster.pid'), { force: true })
-}
-
-/** Also false for a server that ended and is kept as a zombie by an init that collects nobody, as in many containers. */
-async function isOurs(pid: number, dataDir: string): Promise<boolean> {
-  const command =
-    process.platform === 'linux'
-      ? readFile(`/proc/${pid}/cmdline`, 'utf8')
-      : run('/bin/ps', ['-o', 'command=', '-p', String(pid)], { user: undefined })
-  return (await command.catch(() => '')).includes(dataDir)
-}
-
-/** A server that was killed a moment ago still holds its port. */
-async function becomesFree(port: number | undefined): Promise<number | undefined> {
-  if (port === undefined) return undefined
-  for (let attempt = 0; attempt < 50; attempt += 1) {
-    if (await isFree(port)) return port
-    await sleep(20)
+  if (!file || !isAlive(file.pid)) return
+  const socket = socketOf(file)
+  if (await isOurs(file.pid, dataDir)) {
+    if (file.status === 'ready' && !(await exists(socket))) await stopPostmaster(dataDir)
+    return
   }
-  return undefined
+  await rm(`${socket}.lock`, { force: true })
+  const path = join(dataDir, 'postmaster.pid')
+  const text = await readFile(path, 'utf8')
+  if (text.startsWith(`${file.pid}\n`)) await writePrivate(path, text.replace(/^\d+/, String(process.pid)), user)
 }
 
-/** Below the ports that systems hand out to outgoing connections (32768 and up), which could take ours while we are stopped. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 15_000 + Math.floor(Math.random() * 17_000)
-    if (await isFree(port)) return port
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const server = createServer()
-    server.on('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false
+  )
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { SaasctlError } from '../errors.js'
 import type { RunAs } from './user.js'
@@ -49,4 +50,16 @@ export function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
+}
+
+/**
+ * Whether the process is the server on this data folder. Not so when it ended and is kept as a zombie by an init that
+ * collects nobody, as in many containers.
+ */
+export async function isOurs(pid: number, dataDir: string): Promise<boolean> {
+  const command =
+    process.platform === 'linux'
+      ? readFile(`/proc/${pid}/cmdline`, 'utf8')
+      : run('/bin/ps', ['-o', 'command=', '-p', String(pid)], { user: undefined })
+  return (await command.catch(() => '')).includes(dataDir)
 }

@@ -35,3 +35,10 @@ export async function reachable(path: string, user: RunAs | undefined): Promise<
     if (folder === dirname(folder)) return true
   }
 }
+
+/** An existing data folder keeps its owner, whoever starts it. */
+export async function ownerOf(dataDir: string, user: RunAs | undefined): Promise<RunAs | undefined> {
+  if (!user) return undefined
+  const { uid, gid } = await stat(dataDir)
+  return { uid, gid }
+}

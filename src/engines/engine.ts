@@ -104,6 +104,8 @@ export interface MigrationFile {
   up: string
   /** `null` when the file has no down part: it cannot be undone. */
   down: string | null
+  /** The line of the file on which each part begins, for messages. */
+  lines?: { up: number; down: number }
   /** SHA-256 of the file's bytes, hex. */
   checksum: string
   options: MigrationOptions
@@ -134,6 +136,8 @@ export interface AppliedMigration {
 export interface Fence {
   operation: string
   epoch: number
+  /** What is locked on the server while the session lives, any text: two operations with the same never act at once. */
+  lock: string
   /** Re-reads the epoch from the catalog; throws FENCED when another process owns the operation. Called after the lock is held. */
   confirm(): Promise<void>
 }
@@ -145,6 +149,8 @@ export interface Fence {
 export interface Engine {
   readonly name: EngineName
   readonly defaultPort: number
+  /** The database that control sessions sit in, unless told otherwise. */
+  readonly maintenance: string
   /** The names of one database; pure. */
   names(databaseId: string): DatabaseNames
   /** Connects as control and says what the server is and can do. Refuses versions that are not supported. */
@@ -159,6 +165,8 @@ export interface Engine {
   enter(server: ServerAccess, fence: Fence): Promise<ActingSession>
   /** Logs in as one of the database's own logins, reads the identity row and ends the session; IDENTITY_WRONG for another id. */
   identify(server: ServerAddress, database: string, as: Credentials, databaseId: string): Promise<void>
+  /** The migrations that the database's own ledger says are applied, in their order, read as its owner. */
+  appliedMigrations(server: ServerAddress, database: string, owner: Credentials): Promise<AppliedMigration[]>
   /** The connection string for an application, password included as given. */
   dsn(server: ServerAddress, database: string, login: string, password?: string): string
   /** The engine's own shell: program, arguments and environment (the password goes in the environment, never in argv). */
@@ -172,6 +180,8 @@ export interface ShellCommand {
   programs: string[]
   args: string[]
   env: Record<string, string>
+  /** Environment variable → text of a private file whose path it must hold while the program runs. */
+  files?: Record<string, string>
   /** What to install when none is found, for the error's hint. */
   install: string
 }

@@ -217,6 +217,7 @@ class Attempt {
     await work.enter?.({
       operation: this.#operation.id,
       epoch: this.#operation.epoch,
+      lock: this.#operation.subject,
       confirm: () => confirmEpoch(this.#catalog, this.#operation)
     })
     this.#entered = true

@@ -1,14 +1,7 @@
 import { checksum, type Json } from '../canonical.js'
 import type { Actor } from '../catalog/audit.js'
-import type { Transaction } from '../catalog/catalog.js'
-import { violates } from '../catalog/errors.js'
-import {
-  exclusiveOperation,
-  insertOperation,
-  operationByKey,
-  type OperationRow,
-  sharedOperation
-} from '../catalog/operations.js'
+import type { Queryable, Transaction } from '../catalog/catalog.js'
+import { insertFinishedOperation, insertOperation, openOperationOf, operationByKey, type OperationRow } from '../catalog/operations.js'
 import { SaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
 import type { KindHead } from './kind.js'
@@ -19,7 +12,8 @@ export interface OperationWish<Input> {
   /** `tenant:<id>`, `database:<id>`, `template:<id>` … */
   subject: string
   tenantId?: string
-  idempotencyKey?: string
+  /** The same key with the same request finds the same operation. */
+  idempotent?: { key: string; request: Json } | undefined
   /** Runs only after this operation has succeeded. */
   after?: string
   actor: Actor
@@ -40,8 +34,8 @@ export async function startOperation<Input extends Json>(tx: Transaction, wish: 
     exclusion: wish.kind.exclusion,
     input: wish.input,
     inputVersion: wish.kind.inputVersion,
-    idempotencyKey: wish.idempotencyKey ?? null,
-    requestChecksum: checksum(wish.input),
+    idempotencyKey: wish.idempotent?.key ?? null,
+    requestChecksum: wish.idempotent ? checksum(wish.idempotent.request) : null,
     actor: wish.actor,
     after: wish.after ?? null,
     steps: wish.kind.steps.map(step => step.name),
@@ -49,10 +43,22 @@ export async function startOperation<Input extends Json>(tx: Transaction, wish: 
   })
 }
 
+/** Records an operation that the transaction has already done in full. */
+export function recordOperation(
+  tx: Transaction,
+  done: { kind: KindHead; input: Json; tenantId: string; actor: Actor; idempotent: { key: string; request: Json } | undefined }
+): Promise<OperationRow> {
+  return insertFinishedOperation(tx, {
+    ...done,
+    id: uuidv7(),
+    idempotencyKey: done.idempotent?.key ?? null,
+    requestChecksum: done.idempotent ? checksum(done.idempotent.request) : null
+  })
+}
+
 async function checkFree(tx: Transaction, kind: KindHead, tenantId: string): Promise<void> {
   if (kind.exclusion === 'preempts') return
-  const holder =
-    (await exclusiveOperation(tx, tenantId)) ?? (kind.exclusion === 'exclusive' ? await sharedOperation(tx, tenantId) : undefined)
+  const holder = await openOperationOf(tx, tenantId, kind.exclusion === 'exclusive')
   if (!holder) return
   throw new SaasctlError('TENANT_BUSY', `${holder.kind} is at work on this tenant.`, {
     operationId: holder.id,
@@ -64,8 +70,8 @@ async function checkFree(tx: Transaction, kind: KindHead, tenantId: string): Pro
  * The operation that an earlier request with this key has started, or undefined. IDEMPOTENCY_MISMATCH when that request
  * asked for something else.
  */
-export async function earlierOperation(tx: Transaction, key: string, request: Json): Promise<OperationRow | undefined> {
-  const earlier = await operationByKey(tx, key)
+export async function earlierOperation(q: Queryable, { key, request }: { key: string; request: Json }): Promise<OperationRow | undefined> {
+  const earlier = await operationByKey(q, key)
   if (!earlier) return undefined
   if (earlier.requestChecksum !== checksum(request)) {
     throw new SaasctlError('IDEMPOTENCY_MISMATCH', 'This idempotency key was used for a different request.', {
@@ -74,9 +80,4 @@ export async function earlierOperation(tx: Transaction, key: string, request: Js
     })
   }
   return earlier
-}
-
-/** Whether another request with the same key was faster. */
-export function isDuplicateKey(error: unknown): boolean {
-  return violates(error, 'operation_idempotency_key_key')
 }

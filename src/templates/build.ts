@@ -38,7 +38,7 @@ export const templateBuild: Kind<BuildInput, BuildWork> = {
   inputVersion: 1,
   exclusion: 'shared',
   pivot: 'seal',
-  open: async (tools, operation) => new BuildWork(await gather(tools, operation, operation.input.databaseId)),
+  open: async (tools, operation) => new BuildWork(operation, await gather(tools, operation.input.databaseId)),
   steps: [
     {
       name: 'make logins',

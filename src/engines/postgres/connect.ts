@@ -75,7 +75,5 @@ function tlsOf({ host, tls }: ServerAddress) {
 
 /** A socket's folder, `localhost`, 127.0.0.0/8 or ::1. */
 function isLoopback(host: string): boolean {
-  return (
-    host.startsWith('/') || host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
-  )
+  return host.startsWith('/') || host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }

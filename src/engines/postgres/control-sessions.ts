@@ -22,12 +22,7 @@ export class ControlSessions {
         session.destroy()
       }
     }
-    return await this.open(server, applicationName)
-  }
-
-  /** A new session, whatever is idle: its login proves that the control login works now. */
-  open(server: ServerAccess, applicationName = IDLE_NAME): Promise<Session> {
-    return connect(server, { database: server.maintenance, as: server.control, applicationName })
+    return await open(server, applicationName)
   }
 
   async giveBack(server: ServerAccess, session: Session): Promise<void> {
@@ -43,12 +38,12 @@ export class ControlSessions {
   }
 
   async use<Result>(server: ServerAccess, act: (session: Session) => Promise<Result>): Promise<Result> {
-    const session = await this.borrow(server)
-    try {
-      return await act(session)
-    } finally {
-      await this.giveBack(server, session)
-    }
+    return await this.#using(server, await this.borrow(server), act)
+  }
+
+  /** Like `use`, on a new session: that it opens proves that the control login works now. */
+  async useFresh<Result>(server: ServerAccess, act: (session: Session) => Promise<Result>): Promise<Result> {
+    return await this.#using(server, await open(server, IDLE_NAME), act)
   }
 
   async close(): Promise<void> {
@@ -57,6 +52,18 @@ export class ControlSessions {
     this.#idle.clear()
     await Promise.all(sessions.map(session => session.end()))
   }
+
+  async #using<Result>(server: ServerAccess, session: Session, act: (session: Session) => Promise<Result>) {
+    try {
+      return await act(session)
+    } finally {
+      await this.giveBack(server, session)
+    }
+  }
+}
+
+function open(server: ServerAccess, applicationName: string): Promise<Session> {
+  return connect(server, { database: server.maintenance, as: server.control, applicationName })
 }
 
 /** The password is part of the key: a wrong one must not find a session that the right one opened. */

@@ -14,12 +14,12 @@ export const sessionName = ({ operation, epoch }: Pick<Fence, 'operation' | 'epo
 
 /**
  * Makes the session the only one that acts for its operation: ends those of older epochs wherever on the server they
- * are, takes the operation's lock, and only then asks the catalog whether the epoch still stands.
+ * are, takes its lock, and only then asks the catalog whether the epoch still stands.
  * A process that was overtaken meanwhile gets FENCED from `confirm`; the lock held elsewhere for 10 s is SERVER_BUSY.
  */
 export async function enterFence(session: Session, fence: Fence): Promise<void> {
   await endSessions(session, olderThan(fence))
-  await takeLock(session, fence.operation)
+  await takeLock(session, fence)
   await fence.confirm()
 }
 
@@ -34,15 +34,19 @@ const olderThan = ({ operation, epoch }: Fence) => ({
   what: `of older tries of operation ${operation}`
 })
 
-async function takeLock(session: Session, operation: string): Promise<void> {
-  const key = lockKey(operation)
+async function takeLock(session: Session, { operation, lock }: Fence): Promise<void> {
+  const key = lockKey(lock)
   const until = Date.now() + PATIENCE_MS
   for (let pause = 5; !(await tryLock(session, key)); pause = Math.min(pause * 2, 200)) {
     if (Date.now() > until) {
-      throw new SaasctlError('SERVER_BUSY', `The lock of operation ${operation} is held by another session.`, {
-        hint: 'Another process works on it; it is tried again.',
-        retryable: true
-      })
+      throw new SaasctlError(
+        'SERVER_BUSY',
+        `Operation ${operation} waits for the lock "${lock}" on the server, which another session holds.`,
+        {
+          hint: 'Another operation works on the same thing; it is tried again.',
+          retryable: true
+        }
+      )
     }
     await sleep(pause)
   }
@@ -54,6 +58,6 @@ async function tryLock(session: Session, key: string): Promise<boolean> {
 }
 
 /** Advisory locks are per database: this one is taken in the maintenance database, where no tenant may connect. */
-function lockKey(operation: string): string {
-  return createHash('sha256').update(`saasctl/${operation}`).digest().readBigInt64BE(0).toString()
+function lockKey(lock: string): string {
+  return createHash('sha256').update(`saasctl/${lock}`).digest().readBigInt64BE(0).toString()
 }

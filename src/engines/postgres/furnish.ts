@@ -22,7 +22,9 @@ export async function furnishDatabase(
   furnish: Furnish
 ): Promise<void> {
   const enter: Enter = way => connect(server, { ...way, applicationName })
-  await (furnish.from ? furnishCopy(session, enter, furnish, furnish.from) : furnishNew(session, server, enter, furnish))
+  await (furnish.from
+    ? furnishCopy(session, enter, furnish, furnish.from)
+    : furnishNew(session, server, enter, furnish))
 }
 
 async function furnishNew(session: Session, server: ServerAccess, enter: Enter, furnish: Furnish): Promise<void> {

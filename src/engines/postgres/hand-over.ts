@@ -25,7 +25,9 @@ export function rolePairs(from: DatabaseNames, to: DatabaseNames): RolePair[] {
  */
 export function handOver(owning: RolePair[], pairs: RolePair[]): string {
   const reassign = owning.map(pair => `REASSIGN OWNED BY ${id(pair.old)} TO ${id(pair.new)}`)
-  return [block(nothingShared(pairs)), ...reassign, block(translateRights(pairs)), block(nothingLeft(pairs))].join(';\n')
+  return [block(nothingShared(pairs)), ...reassign, block(translateRights(pairs)), block(nothingLeft(pairs))].join(
+    ';\n'
+  )
 }
 
 const oldRoles = (pairs: RolePair[]) =>

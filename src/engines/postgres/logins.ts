@@ -3,7 +3,7 @@ import { type DatabaseNames, type LoginRole, loginRoles, type NewLogins } from '
 import { connectionLimits } from './limits.js'
 import { rolesOf } from './names.js'
 import { id, literal } from './quote.js'
-import { scramVerifier } from './scram.js'
+import { scramVerifier } from '../../scram.js'
 import type { Session } from './session.js'
 import { endLateSessions, ofLogins } from './terminate.js'
 

@@ -29,9 +29,13 @@ export class Session {
     return Number.parseInt(this.#version, 10)
   }
 
+  get inTransaction(): boolean {
+    return !this.#lost && this.#client.getTransactionStatus() !== 'I'
+  }
+
   /** Whether the connection is gone, or stands inside a transaction that nobody ended. */
   get inDoubt(): boolean {
-    return this.#lost || this.#client.getTransactionStatus() !== 'I'
+    return this.#lost || this.inTransaction
   }
 
   /** One statement with parameters. */

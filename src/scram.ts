@@ -1,7 +1,7 @@
 import { createHash, createHmac, pbkdf2, randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
-import { SaasctlError } from '../../errors.js'
-import type { Secret } from '../../secret.js'
+import { SaasctlError } from './errors.js'
+import type { Secret } from './secret.js'
 
 const ITERATIONS = 4096
 

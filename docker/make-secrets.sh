@@ -1,0 +1,12 @@
+#!/bin/sh
+# Makes the passwords that docker-compose.yml asks for. One that is there stays. Hex, so that it can stand in a URL.
+set -eu
+cd "$(dirname "$0")"
+umask 077
+mkdir -p secrets
+for name in superuser_password catalog_password tenants_password; do
+  [ -s "secrets/$name" ] && continue
+  od -An -N24 -tx1 /dev/urandom | tr -d ' \n' > "secrets/$name"
+  # The servers read it under another user id; other users of this machine do not get past the folder.
+  chmod 644 "secrets/$name"
+done

@@ -1,0 +1,135 @@
+import type {
+  ActingSession,
+  Credentials,
+  DatabaseLimits,
+  DatabaseNames,
+  Fence,
+  Furnish,
+  LoginRole,
+  NewLogins,
+  OwnerSession,
+  ServerAccess
+} from '../engine.js'
+import { connect } from './connect.js'
+import type { ControlSessions } from './control-sessions.js'
+import { dropDatabase, guardDatabase, makeDatabase, sealDatabase, unsealDatabase } from './databases.js'
+import { answerOf } from './errors.js'
+import { enterFence, sessionName } from './fence.js'
+import { furnishDatabase } from './furnish.js'
+import { setLimits } from './limits.js'
+import { closeLogins, dropLogins, makeLogins, openLogins, setPasswords } from './logins.js'
+import { freeMigrationLock } from './migration-lock.js'
+import { PostgresOwnerSession } from './owner-session.js'
+import type { Session } from './session.js'
+
+/** A fenced control session. Each verb is one function in the file of its noun. */
+export class PostgresActingSession implements ActingSession {
+  readonly #sessions: ControlSessions
+  readonly #server: ServerAccess
+  readonly #session: Session
+  readonly #fence: Fence
+
+  private constructor(sessions: ControlSessions, server: ServerAccess, session: Session, fence: Fence) {
+    this.#sessions = sessions
+    this.#server = server
+    this.#session = session
+    this.#fence = fence
+  }
+
+  static async enter(sessions: ControlSessions, server: ServerAccess, fence: Fence): Promise<PostgresActingSession> {
+    const session = await sessions.borrow(server, sessionName(fence))
+    try {
+      await enterFence(session, fence)
+    } catch (error) {
+      await sessions.giveBack(server, session)
+      throw error
+    }
+    return new PostgresActingSession(sessions, server, session, fence)
+  }
+
+  makeLogins(logins: NewLogins) {
+    return this.#fenced(() => makeLogins(this.#session, logins))
+  }
+
+  makeDatabase(names: DatabaseNames, template?: { names: DatabaseNames; bytes: number }) {
+    return this.#fenced(() => makeDatabase(this.#session, names, template))
+  }
+
+  guardDatabase(names: DatabaseNames) {
+    return this.#fenced(() => guardDatabase(this.#session, names))
+  }
+
+  furnishDatabase(furnish: Furnish) {
+    const name = sessionName(this.#fence)
+    return this.#fenced(() => furnishDatabase(this.#session, this.#server, name, furnish))
+  }
+
+  setLimits(names: DatabaseNames, limits: DatabaseLimits) {
+    return this.#fenced(() => setLimits(this.#session, names, limits))
+  }
+
+  setPasswords(names: DatabaseNames, passwords: NewLogins['passwords']) {
+    return this.#fenced(() => setPasswords(this.#session, names, passwords))
+  }
+
+  openLogins(names: DatabaseNames, roles: LoginRole[]) {
+    return this.#fenced(() => openLogins(this.#session, names, roles))
+  }
+
+  closeLogins(names: DatabaseNames, roles: LoginRole[]) {
+    return this.#fenced(() => closeLogins(this.#session, names, roles))
+  }
+
+  sealDatabase(names: DatabaseNames) {
+    return this.#fenced(() => sealDatabase(this.#session, names))
+  }
+
+  unsealDatabase(names: DatabaseNames) {
+    return this.#fenced(() => unsealDatabase(this.#session, names))
+  }
+
+  dropDatabase(names: DatabaseNames) {
+    return this.#fenced(() => dropDatabase(this.#session, names))
+  }
+
+  dropLogins(names: DatabaseNames) {
+    return this.#fenced(() => dropLogins(this.#session, names))
+  }
+
+  async enterDatabase(names: DatabaseNames, owner: Credentials): Promise<OwnerSession> {
+    return await this.#fenced(async () => {
+      const inside = await connect(this.#server, {
+        database: names.database,
+        as: owner,
+        applicationName: sessionName(this.#fence),
+        // For migrations that grant to the app's group, whose name is another in every database.
+        settings: { 'saasctl.app_role': names.app, 'saasctl.readonly_role': names.logins.readonly }
+      })
+      try {
+        // Whoever overtook us ended this control session first: while it answers, the one just opened is covered too.
+        await this.#session.run('SELECT')
+      } catch (error) {
+        inside.destroy()
+        throw error
+      }
+      return new PostgresOwnerSession(inside, {
+        fenced: act => this.#fenced(act),
+        freeMigrationLock: () => freeMigrationLock(this.#session, names)
+      })
+    })
+  }
+
+  end() {
+    return this.#sessions.giveBack(this.#server, this.#session)
+  }
+
+  /** A session that somebody ended may mean that the operation was taken over: then that is the news. */
+  async #fenced<Result>(act: () => Promise<Result>): Promise<Result> {
+    try {
+      return await act()
+    } catch (error) {
+      if (['57P01', 'ECONNRESET', 'EPIPE'].includes(answerOf(error)?.state ?? '')) await this.#fence.confirm()
+      throw error
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import type { MigrationFile, OwnerSession } from '../engine.js'
+import { fingerprintOf } from './fingerprint.js'
+import { applied } from './ledger.js'
+import { apply } from './migrate.js'
+import { runScript } from './script.js'
+import type { Session } from './session.js'
+
+/** What a session inside a database needs of the control session that opened it. */
+export interface Keeper {
+  /** Runs an act; when the session was ended from outside, the catalog says whether the operation is still ours. */
+  fenced<Result>(act: () => Promise<Result>): Promise<Result>
+  freeMigrationLock(): Promise<boolean>
+}
+
+export class PostgresOwnerSession implements OwnerSession {
+  readonly #session: Session
+  readonly #keeper: Keeper
+
+  constructor(session: Session, keeper: Keeper) {
+    this.#session = session
+    this.#keeper = keeper
+  }
+
+  applied() {
+    return this.#keeper.fenced(() => applied(this.#session))
+  }
+
+  apply(file: MigrationFile, direction: 'up' | 'down', after: string | null) {
+    return this.#keeper.fenced(() =>
+      apply(this.#session, file, direction, after, () => this.#keeper.freeMigrationLock())
+    )
+  }
+
+  run(sql: string) {
+    return this.#keeper.fenced(() => runScript(this.#session, sql))
+  }
+
+  fingerprint() {
+    return this.#keeper.fenced(() => fingerprintOf(this.#session))
+  }
+
+  bytes() {
+    return this.#keeper.fenced(async () => {
+      const [row] = await this.#session.rows<{ bytes: string }>(
+        'SELECT pg_catalog.pg_database_size(pg_catalog.current_database())::text AS bytes'
+      )
+      return Number(row?.bytes)
+    })
+  }
+
+  end() {
+    return this.#session.end()
+  }
+}

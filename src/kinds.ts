@@ -1,0 +1,34 @@
+import { SaasctlError } from './errors.js'
+import type { Kind, Kinds } from './operations/kind.js'
+
+/**
+ * Every kind of operation there is, loaded when first worked. The ledger stores names, so a name is never reused for
+ * something else. Input and work types are each kind's own; the runner only hands them back to it.
+ */
+const table: Record<string, () => Promise<unknown>> = {
+  'tenant.create': async () => (await import('./tenants/create.js')).tenantCreate,
+  'tenant.suspend': async () => (await import('./tenants/suspend.js')).tenantSuspend,
+  'tenant.resume': async () => (await import('./tenants/resume.js')).tenantResume,
+  'tenant.limits': async () => (await import('./tenants/update.js')).tenantLimits,
+  'tenant.migrate': async () => (await import('./tenants/migrate.js')).tenantMigrate,
+  'tenant.delete': async () => (await import('./tenants/delete.js')).tenantDelete,
+  'tenant.undelete': async () => (await import('./tenants/undelete.js')).tenantUndelete,
+  'tenant.purge': async () => (await import('./tenants/purge.js')).tenantPurge,
+  'template.build': async () => (await import('./templates/build.js')).templateBuild,
+  'warm.create': async () => (await import('./templates/warm.js')).warmCreate,
+  'warm.migrate': async () => (await import('./templates/warm.js')).warmMigrate,
+  'database.drop': async () => (await import('./databases/drop.js')).databaseDrop
+}
+
+export const kinds: Kinds = {
+  names: Object.keys(table),
+  load: async name => {
+    const load = table[name]
+    if (!load) {
+      throw new SaasctlError('FENCED', `This program knows no operation of the kind "${name}".`, {
+        hint: 'A newer saasctl has begun it; let a worker of that version finish it.'
+      })
+    }
+    return (await load()) as Kind
+  }
+}

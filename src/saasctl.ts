@@ -1,0 +1,122 @@
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { Actor } from './catalog/audit.js'
+import { Catalog } from './catalog/catalog.js'
+import { checkVersion, readInstance } from './catalog/instance.js'
+import { Closers } from './closers.js'
+import type { Config } from './config.js'
+import { engineRegistry } from './engines/registry.js'
+import type { EmbeddedServer } from './embedded/embedded.js'
+import { asSaasctlError, SaasctlError } from './errors.js'
+import { kinds } from './kinds.js'
+import { uuidv7 } from './names.js'
+import { failpoints } from './operations/failpoints.js'
+import type { Context, Tools } from './operations/kind.js'
+import { Operations } from './operations/operations.js'
+import type { KeyStore } from './secrets/keystore.js'
+import { openKeyStore } from './secrets/open-keystore.js'
+
+export interface OpenOptions {
+  /** Who acts; by default the operator of the configuration, asserted. */
+  actor?: Actor
+  /** Sentences for people about what opening does: starting the embedded server, making the catalog. */
+  report?: (sentence: string) => void
+  /** Connections to the catalog at most. */
+  connections?: number
+}
+
+/** An open control plane. Close it, or the process does not end. */
+export interface Saasctl extends Context {
+  config: Config
+  /** The server that was started for it, when no catalog is configured. */
+  embedded: EmbeddedServer | undefined
+  catalogUrl: string
+  close(): Promise<void>
+}
+
+/**
+ * Opens the control plane: the catalog (or the embedded one, started and made at first use), the key store, the engines.
+ * Engines, queue and use-cases are loaded when they are first needed.
+ */
+export async function open(config: Config, options: OpenOptions = {}): Promise<Saasctl> {
+  const closers = new Closers()
+  const report = options.report ?? (() => {})
+  try {
+    const embedded = config.catalog === null ? await startEmbedded(config, report) : undefined
+    const catalogUrl = embedded ? await embeddedUrl(config, embedded, report) : configuredUrl(config)
+    const catalog = new Catalog(catalogUrl, { max: options.connections ?? 8 })
+    closers.push(() => catalog.close())
+    await checkCatalog(catalog, embedded, report)
+    const engines = engineRegistry()
+    closers.push(() => engines.close())
+    const tools: Tools = {
+      catalog,
+      engine: engines.engine,
+      keys: keyStore(config),
+      folders: { templates: config.templates, project: config.project },
+      grace: { deleteSeconds: config.deleteGrace / 1000, slugSeconds: config.slugQuarantine / 1000 }
+    }
+    const operations = new Operations(tools, {
+      owner: `${hostname()}:${process.pid}:${uuidv7()}`,
+      leaseMs: config.lease,
+      failpoint: failpoints(config.failpoint),
+      kinds
+    })
+    const actor: Actor = options.actor ?? { name: config.operator, proof: 'asserted' }
+    const saasctl = { ...tools, actor, operations, config, embedded, catalogUrl, close: () => closers.close() }
+    if (embedded) await knowEmbedded(saasctl, embedded)
+    return saasctl
+  } catch (error) {
+    await closers.close().catch(() => {})
+    throw error
+  }
+}
+
+/** The keys' home. One instance per process: it caches the masters. */
+export function keyStore(config: Config): KeyStore {
+  const masters = { ...(config.controlKey && { control: config.controlKey }), ...(config.routingKey && { routing: config.routingKey }) }
+  return openKeyStore(config.keyStore ?? `file:${join(config.home, 'keys')}`, masters)
+}
+
+/** The catalog's URL as configured, with the password from wherever it is kept. */
+export function configuredUrl(config: Config): string {
+  const url = new URL(config.catalog ?? '')
+  if (config.catalogPassword) url.password = encodeURIComponent(config.catalogPassword.reveal())
+  return url.href
+}
+
+async function startEmbedded(config: Config, report: (sentence: string) => void): Promise<EmbeddedServer> {
+  if (config.production && !config.embedded) {
+    throw new SaasctlError('EMBEDDED_REFUSED', 'The embedded server is not for production, and no catalog is configured.', {
+      hint: 'Set SAASCTL_CATALOG_URL; or allow it with --embedded.'
+    })
+  }
+  const { embedded } = await import('./embedded/embedded.js')
+  return embedded(config.home, { path: config.path }).ensure(report)
+}
+
+async function embeddedUrl(config: Config, server: EmbeddedServer, report: (sentence: string) => void): Promise<string> {
+  const { embeddedCatalogUrl } = await import('./embedded/catalog.js')
+  return embeddedCatalogUrl(config.home, server, report)
+}
+
+/** Refuses a catalog of another version; the embedded one is brought to ours, because nobody else looks after it. */
+async function checkCatalog(catalog: Catalog, embedded: EmbeddedServer | undefined, report: (sentence: string) => void): Promise<void> {
+  try {
+    await checkVersion(await readInstance(catalog))
+  } catch (thrown) {
+    const error = asSaasctlError(thrown)
+    if (!embedded || (error.code !== 'CATALOG_BEHIND' && error.code !== 'CATALOG_UNMIGRATED')) throw error
+    report('Bringing the embedded catalog to this version.')
+    const [{ embeddedAdminUrl }, { migrateCatalog }] = await Promise.all([
+      import('./embedded/catalog.js'),
+      import('./catalog/migrate.js')
+    ])
+    await migrateCatalog(embeddedAdminUrl(embedded))
+  }
+}
+
+async function knowEmbedded(context: Context, server: EmbeddedServer): Promise<void> {
+  const { keepEmbeddedServer } = await import('./servers/embedded.js')
+  await keepEmbeddedServer(context, server)
+}

@@ -1,0 +1,85 @@
+import type { Json } from '../canonical.js'
+import { databasesOnServer } from '../catalog/databases.js'
+import { type ServerChange, type ServerRow, updateServer as write } from '../catalog/servers.js'
+import { sealControlPassword, serverAccess } from '../databases/access.js'
+import type { Finding } from '../engines/engine.js'
+import { SaasctlError } from '../errors.js'
+import type { Context } from '../operations/kind.js'
+import type { Secret } from '../secret.js'
+import { findServer } from './find.js'
+
+export interface ServerUpdate {
+  host?: string | undefined
+  port?: number | undefined
+  region?: string | undefined
+  capacity?: number | null | undefined
+  labels?: Record<string, string> | undefined
+  login?: string | undefined
+  password?: Secret | undefined
+}
+
+/** Changes where a server is, how it is entered or what it may hold. A new address or login is tried before it is written. */
+export async function updateServer(context: Context, name: string, update: ServerUpdate): Promise<ServerRow> {
+  const server = await findServer(context.catalog, name)
+  const { login, password, ...plain } = update
+  const change: ServerChange = {
+    ...plain,
+    ...(login !== undefined && { controlLogin: login }),
+    ...(password && { controlPassword: await sealControlPassword(context.keys, server.id, password) })
+  }
+  if (update.host !== undefined || update.port !== undefined || login !== undefined || password) {
+    const engine = await context.engine(server.engine)
+    const changed = { ...server, ...withoutUndefined(change) }
+    change.facts = { ...(await engine.probe(await serverAccess(context.keys, changed))) }
+  }
+  return writeChange(context, server, change, 'server.update', { ...plain, ...(login !== undefined && { login }) } as Json)
+}
+
+/** New databases go elsewhere; those that are there stay and work. Twice is OK. */
+export async function cordonServer(context: Context, name: string): Promise<ServerRow> {
+  return writeChange(context, await findServer(context.catalog, name), { status: 'cordoned' }, 'server.cordon', {})
+}
+
+export async function uncordonServer(context: Context, name: string): Promise<ServerRow> {
+  return writeChange(context, await findServer(context.catalog, name), { status: 'active' }, 'server.uncordon', {})
+}
+
+/** Forgets a server that holds no database of ours; SERVER_IN_USE names what is left. The server itself is not touched. */
+export async function removeServer(context: Context, name: string): Promise<ServerRow> {
+  const server = await findServer(context.catalog, name)
+  const left = (await databasesOnServer(context.catalog, server.id)).filter(row => row.state !== 'dropped')
+  if (left.length > 0) {
+    const tenants = left.flatMap(row => row.slug ?? [])
+    throw new SaasctlError('SERVER_IN_USE', `Server ${name} still holds ${left.length} databases${example(tenants)}.`, {
+      hint: 'Delete its tenants and drop its templates and warm databases first: "saasctl template drop --server".'
+    })
+  }
+  return writeChange(context, server, { status: 'removed' }, 'server.remove', {})
+}
+
+function example(tenants: string[]): string {
+  return tenants.length > 0 ? `, among them ${tenants.slice(0, 3).join(', ')}` : ', templates and warm ones'
+}
+
+/** Logs in and looks for every right and setting that the control plane needs. */
+export async function checkServer(context: Context, name: string): Promise<{ server: ServerRow; findings: Finding[] }> {
+  const server = await findServer(context.catalog, name)
+  const engine = await context.engine(server.engine)
+  const access = await serverAccess(context.keys, server)
+  const facts = await engine.probe(access)
+  const findings = await engine.check(access)
+  await write(context.catalog, server.id, { facts: { ...facts } })
+  return { server, findings }
+}
+
+async function writeChange(context: Context, server: ServerRow, change: ServerChange, action: string, payload: Json): Promise<ServerRow> {
+  await context.catalog.transaction(context.actor, async tx => {
+    await write(tx, server.id, change)
+    tx.audit({ chain: 'server', action, subject: `server:${server.id}`, payload })
+  })
+  return { ...server, ...withoutUndefined(change) }
+}
+
+function withoutUndefined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as T
+}
