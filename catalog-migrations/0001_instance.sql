@@ -14,10 +14,8 @@ begin
       null;
     end;
   end loop;
-  -- To hand tables over, their present owner must be able to become the new one.
-  if not pg_has_role(current_user, 'saasctl_audit', 'member') then
-    execute format('grant saasctl_audit to %I', current_user);
-  end if;
+  -- To hand tables over, their present owner must be able to become the new one: since 16 a role's maker is not.
+  execute format('grant saasctl_audit to %I', current_user);
   execute format('revoke all on database %I from public', current_database());
   execute format('grant connect on database %I to saasctl_control, saasctl_router, saasctl_auditor', current_database());
 end

@@ -86,11 +86,20 @@ create table saasctl.login (
   primary key (database_id, role)
 );
 
-grant select, insert, update, delete on saasctl.tenant, saasctl.slug_quarantine, saasctl.database, saasctl.placement,
+-- How many databases are kept ready for claiming; the workers fill what is missing.
+create table saasctl.warm_target (
+  template text not null,
+  server_id uuid not null references saasctl.server (id),
+  plan text not null references saasctl.plan (name),
+  wanted integer not null check (wanted >= 0),
+  primary key (template, server_id, plan)
+);
+
+grant select, insert, update, delete on saasctl.warm_target, saasctl.tenant, saasctl.slug_quarantine, saasctl.database, saasctl.placement,
   saasctl.data_key, saasctl.login to saasctl_control;
 update saasctl.instance set schema_version = 3;
 
 -- Down Migration
 
-drop table saasctl.login, saasctl.data_key, saasctl.placement, saasctl.database, saasctl.slug_quarantine, saasctl.tenant;
+drop table saasctl.warm_target, saasctl.login, saasctl.data_key, saasctl.placement, saasctl.database, saasctl.slug_quarantine, saasctl.tenant;
 update saasctl.instance set schema_version = 2;

@@ -47,7 +47,8 @@ export const settings = {
     env: 'SAASCTL_CATALOG_ADMIN_URL',
     parse: text => new Secret(postgresUrl(text)),
     fallback: () => null,
-    about: 'The owner of the catalog’s database, a login with CREATEROLE: for "catalog migrate" and "catalog credentials" alone.',
+    about:
+      'The owner of the catalog’s database, a login with CREATEROLE: for "catalog migrate" and "catalog credentials" alone.',
     secret: true
   }),
   embedded: setting<boolean>({
@@ -188,9 +189,13 @@ export function loadConfig({ cwd = process.cwd(), env = process.env, flags = {} 
     sources[name] = found?.source ?? 'default'
     try {
       if (found && row.secret && found.source.startsWith('--')) throw new Error('is a secret and cannot be an argument')
-      values[name] = found ? row.parse(found.text, found.base ?? (found.source === configFile ? project : cwd)) : row.fallback(project)
+      values[name] = found
+        ? row.parse(found.text, found.base ?? (found.source === configFile ? project : cwd))
+        : row.fallback(project)
     } catch (error) {
-      problems.push(`${found?.source === configFile ? `${configFile}: ${row.file}` : (found?.source ?? name)}: ${(error as Error).message}`)
+      problems.push(
+        `${found?.source === configFile ? `${configFile}: ${row.file}` : (found?.source ?? name)}: ${(error as Error).message}`
+      )
     }
   }
   const known = new Set(Object.values(settings).map(row => (row as Setting<unknown>).file))
@@ -200,7 +205,11 @@ export function loadConfig({ cwd = process.cwd(), env = process.env, flags = {} 
       hint: 'See every setting and where it comes from with "saasctl config show".'
     })
   }
-  return Object.freeze({ ...(values as unknown as Values), project, sources: Object.freeze(sources) as Config['sources'] })
+  return Object.freeze({
+    ...(values as unknown as Values),
+    project,
+    sources: Object.freeze(sources) as Config['sources']
+  })
 }
 
 interface Found {
@@ -238,7 +247,8 @@ function readFile(path: string): Record<string, unknown> {
   if (!existsSync(path)) return {}
   try {
     const parsed: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    if (parsed !== null && typeof parsed === 'object' && !Array.isArray(parsed)) return parsed as Record<string, unknown>
+    if (parsed !== null && typeof parsed === 'object' && !Array.isArray(parsed))
+      return parsed as Record<string, unknown>
     throw new Error('it is not an object')
   } catch (error) {
     throw new SaasctlError('CONFIG_INVALID', `${path} cannot be read: ${(error as Error).message}.`, {

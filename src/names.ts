@@ -40,8 +40,9 @@ export function parseSlug(input: unknown): Slug {
 export function quoteInput(input: unknown): string {
   const text = typeof input === 'string' ? input : (JSON.stringify(input) ?? String(input))
   const quoted = JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}...` : text)
-  return quoted.replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, character =>
-    `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return quoted.replace(
+    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
   )
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Actor } from './catalog/audit.js'
@@ -5,8 +6,8 @@ import { Catalog } from './catalog/catalog.js'
 import { checkVersion, readInstance } from './catalog/instance.js'
 import { Closers } from './closers.js'
 import type { Config } from './config.js'
-import { engineRegistry } from './engines/registry.js'
 import type { EmbeddedServer } from './embedded/embedded.js'
+import { engineRegistry } from './engines/registry.js'
 import { asSaasctlError, SaasctlError } from './errors.js'
 import { kinds } from './kinds.js'
 import { uuidv7 } from './names.js'
@@ -74,34 +75,62 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
 
 /** The keys' home. One instance per process: it caches the masters. */
 export function keyStore(config: Config): KeyStore {
-  const masters = { ...(config.controlKey && { control: config.controlKey }), ...(config.routingKey && { routing: config.routingKey }) }
+  const masters = {
+    ...(config.controlKey && { control: config.controlKey }),
+    ...(config.routingKey && { routing: config.routingKey })
+  }
   return openKeyStore(config.keyStore ?? `file:${join(config.home, 'keys')}`, masters)
 }
 
 /** The catalog's URL as configured, with the password from wherever it is kept. */
 export function configuredUrl(config: Config): string {
   const url = new URL(config.catalog ?? '')
-  if (config.catalogPassword) url.password = encodeURIComponent(config.catalogPassword.reveal())
+  const password =
+    config.catalogPassword?.reveal() ?? (config.catalogPasswordFile && readPasswordFile(config.catalogPasswordFile))
+  if (password) url.password = encodeURIComponent(password)
   return url.href
+}
+
+function readPasswordFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+  } catch (error) {
+    throw new SaasctlError('CONFIG_INVALID', `The catalog’s password file ${path} cannot be read.`, {
+      hint: 'Check SAASCTL_CATALOG_PASSWORD_FILE.',
+      cause: error
+    })
+  }
 }
 
 async function startEmbedded(config: Config, report: (sentence: string) => void): Promise<EmbeddedServer> {
   if (config.production && !config.embedded) {
-    throw new SaasctlError('EMBEDDED_REFUSED', 'The embedded server is not for production, and no catalog is configured.', {
-      hint: 'Set SAASCTL_CATALOG_URL; or allow it with --embedded.'
-    })
+    throw new SaasctlError(
+      'EMBEDDED_REFUSED',
+      'The embedded server is not for production, and no catalog is configured.',
+      {
+        hint: 'Set SAASCTL_CATALOG_URL; or allow it with --embedded.'
+      }
+    )
   }
   const { embedded } = await import('./embedded/embedded.js')
   return embedded(config.home, { path: config.path }).ensure(report)
 }
 
-async function embeddedUrl(config: Config, server: EmbeddedServer, report: (sentence: string) => void): Promise<string> {
+async function embeddedUrl(
+  config: Config,
+  server: EmbeddedServer,
+  report: (sentence: string) => void
+): Promise<string> {
   const { embeddedCatalogUrl } = await import('./embedded/catalog.js')
   return embeddedCatalogUrl(config.home, server, report)
 }
 
 /** Refuses a catalog of another version; the embedded one is brought to ours, because nobody else looks after it. */
-async function checkCatalog(catalog: Catalog, embedded: EmbeddedServer | undefined, report: (sentence: string) => void): Promise<void> {
+async function checkCatalog(
+  catalog: Catalog,
+  embedded: EmbeddedServer | undefined,
+  report: (sentence: string) => void
+): Promise<void> {
   try {
     await checkVersion(await readInstance(catalog))
   } catch (thrown) {

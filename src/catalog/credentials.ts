@@ -26,7 +26,10 @@ export async function createCatalogLogin(adminUrl: string, role: CatalogRole): P
     )
   } catch (error) {
     if ((error as { code?: string }).code === '42704') {
-      throw new SaasctlError('CATALOG_UNMIGRATED', 'The catalog has no schema yet.', { hint: 'Run "saasctl catalog migrate".', cause: error })
+      throw new SaasctlError('CATALOG_UNMIGRATED', 'The catalog has no schema yet.', {
+        hint: 'Run "saasctl catalog migrate".',
+        cause: error
+      })
     }
     throw catalogError(error)
   } finally {

@@ -30,7 +30,15 @@ export async function insertDatabase(q: Queryable, database: NewDatabase): Promi
   await q.query(
     `insert into saasctl.database (id, server_id, name, kind, template_id, state, limits, profile)
      values ($1, $2, $3, $4, $5, 'building', $6, $7)`,
-    [database.id, database.serverId, database.name, database.kind, database.templateId, database.limits, database.profile]
+    [
+      database.id,
+      database.serverId,
+      database.name,
+      database.kind,
+      database.templateId,
+      database.limits,
+      database.profile
+    ]
   )
 }
 
@@ -48,7 +56,11 @@ export async function databaseOfTenant(q: Queryable, tenantId: string): Promise<
 }
 
 /** The sealed template database of this template version on this server, newest first; or one being built. */
-export async function templateDatabase(q: Queryable, serverId: string, templateId: string): Promise<DatabaseRow | undefined> {
+export async function templateDatabase(
+  q: Queryable,
+  serverId: string,
+  templateId: string
+): Promise<DatabaseRow | undefined> {
   const [row] = await q.query<DatabaseRow>(
     `select ${columns} from saasctl.database d
      where d.server_id = $1 and d.template_id = $2 and d.kind = 'template' and d.state = 'ready' order by d.id desc limit 1`,
@@ -61,13 +73,43 @@ export async function templateDatabase(q: Queryable, serverId: string, templateI
  * Template databases on the server of older versions of the same template, which nothing is being copied from any more:
  * no database of their version is in the making.
  */
-export async function outdatedTemplateDatabases(q: Queryable, serverId: string, templateName: string, keepId: string): Promise<DatabaseRow[]> {
+export async function outdatedTemplateDatabases(
+  q: Queryable,
+  serverId: string,
+  templateName: string,
+  keepId: string
+): Promise<DatabaseRow[]> {
   return q.query<DatabaseRow>(
     `select ${columns} from saasctl.database d join saasctl.template t on t.id = d.template_id
      where d.server_id = $1 and t.name = $2 and d.kind = 'template' and d.id < $3 and d.state in ('ready', 'dropping')
        and not exists (select from saasctl.database b where b.template_id = d.template_id and b.server_id = d.server_id
          and b.kind = 'tenant' and b.state = 'building')`,
     [serverId, templateName, keepId]
+  )
+}
+
+export interface BuiltTemplate {
+  server: string
+  version: number
+  database: string
+  migration: string | null
+  bytes: number | null
+  builtAt: Date
+  /** Databases ready to be claimed, whatever their plan. */
+  warm: number
+}
+
+/** Where a template is built, in every version that is still there. */
+export async function builtTemplates(q: Queryable, name: string): Promise<BuiltTemplate[]> {
+  return q.query<BuiltTemplate>(
+    `select s.name as server, t.version, d.name as database, d.migration, d.bytes::float8 as bytes, d.created_at as "builtAt",
+       (select count(*)::int from saasctl.database w
+        where w.template_id = t.id and w.server_id = s.id and w.kind = 'tenant' and w.state = 'ready') as warm
+     from saasctl.database d
+     join saasctl.template t on t.id = d.template_id
+     join saasctl.server s on s.id = d.server_id
+     where t.name = $1 and d.kind = 'template' and d.state = 'ready' order by s.name, t.version desc`,
+    [name]
   )
 }
 
@@ -103,7 +145,12 @@ export async function claimWarm(q: Queryable, wish: WarmWish): Promise<DatabaseR
 }
 
 /** Takes the ready warm databases of older versions of the template out of the pool, to be brought to head. */
-export async function claimStale(q: Queryable, serverId: string, templateName: string, headId: string): Promise<Array<{ id: string }>> {
+export async function claimStale(
+  q: Queryable,
+  serverId: string,
+  templateName: string,
+  headId: string
+): Promise<Array<{ id: string }>> {
   return q.query<{ id: string }>(
     `update saasctl.database d set state = 'building' from saasctl.template t
      where t.id = d.template_id and t.name = $2 and d.template_id <> $3 and d.server_id = $1 and d.kind = 'tenant' and d.state = 'ready'
@@ -155,6 +202,10 @@ export async function setLimits(q: Queryable, id: string, limits: DatabaseLimits
   await q.query('update saasctl.database set limits = $2, profile = $3 where id = $1', [id, limits, profile])
 }
 
+export async function setBytes(q: Queryable, id: string, bytes: number): Promise<void> {
+  await q.query('update saasctl.database set bytes = $2 where id = $1', [id, bytes])
+}
+
 /** What was seen inside the database when it was last migrated; a size that was not taken stays as it was. */
 export async function setSchema(
   q: Queryable,
@@ -169,7 +220,10 @@ export async function setSchema(
 }
 
 /** Every database the catalog ever had on the server, with what it knows of it: for `doctor`. */
-export async function databasesOnServer(q: Queryable, serverId: string): Promise<Array<DatabaseRow & { tenantId: string | null; slug: string | null }>> {
+export async function databasesOnServer(
+  q: Queryable,
+  serverId: string
+): Promise<Array<DatabaseRow & { tenantId: string | null; slug: string | null }>> {
   return q.query(
     `select ${columns}, t.id as "tenantId", t.slug from saasctl.database d
      left join saasctl.placement p on p.database_id = d.id

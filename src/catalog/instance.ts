@@ -23,7 +23,10 @@ export async function readInstance(catalog: Queryable): Promise<Instance> {
     `select incarnation, schema_version as "schemaVersion", oldest_program as "oldestProgram",
        keys_backed_up_at as "keysBackedUpAt" from saasctl.instance`
   )
-  if (!row) throw new SaasctlError('CATALOG_UNMIGRATED', 'The catalog has no schema yet.', { hint: 'Run "saasctl catalog migrate".' })
+  if (!row)
+    throw new SaasctlError('CATALOG_UNMIGRATED', 'The catalog has no schema yet.', {
+      hint: 'Run "saasctl catalog migrate".'
+    })
   return row
 }
 
@@ -31,9 +34,13 @@ export async function readInstance(catalog: Queryable): Promise<Instance> {
 export async function checkVersion(instance: Instance): Promise<void> {
   const program = await programVersion()
   if (instance.schemaVersion < program) {
-    throw new SaasctlError('CATALOG_BEHIND', `The catalog is at version ${instance.schemaVersion}; this program needs ${program}.`, {
-      hint: 'Run "saasctl catalog migrate".'
-    })
+    throw new SaasctlError(
+      'CATALOG_BEHIND',
+      `The catalog is at version ${instance.schemaVersion}; this program needs ${program}.`,
+      {
+        hint: 'Run "saasctl catalog migrate".'
+      }
+    )
   }
   if (instance.oldestProgram > program) {
     throw new SaasctlError(

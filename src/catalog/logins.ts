@@ -71,3 +71,12 @@ export async function forgetLogins(q: Queryable, databaseId: string): Promise<vo
   await q.query('delete from saasctl.login where database_id = $1', [databaseId])
   await q.query('delete from saasctl.data_key where database_id = $1', [databaseId])
 }
+
+/** How many data keys each master key holds, by its id. */
+export async function masterKeysInUse(
+  q: Queryable
+): Promise<Array<{ purpose: KeyPurpose; masterKeyId: string; count: number }>> {
+  return q.query(
+    `select purpose, master_key_id as "masterKeyId", count(*)::int as count from saasctl.data_key group by 1, 2 order by 1, 2`
+  )
+}

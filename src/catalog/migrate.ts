@@ -45,13 +45,15 @@ async function allowReadingMigrations(client: pg.Client): Promise<void> {
 }
 
 /** The queue belongs to the control group, which workers log in as; it may create its schema only while this runs. */
-async function migrateQueue(client: pg.Client, url: string, runMigrations: (options: { pgPool: pg.Pool }) => Promise<void>): Promise<void> {
+async function migrateQueue(
+  client: pg.Client,
+  url: string,
+  runMigrations: (options: { pgPool: pg.Pool }) => Promise<void>
+): Promise<void> {
   const { default: postgres } = await import('pg')
-  const { rows } = await client.query<{ database: string; member: boolean }>(
-    `select current_database() as database, pg_has_role(current_user, 'saasctl_control', 'member') as member`
-  )
+  const { rows } = await client.query<{ database: string }>('select current_database() as database')
   const database = postgres.escapeIdentifier(rows[0]?.database ?? '')
-  if (!rows[0]?.member) await client.query(`grant saasctl_control to current_user`)
+  await client.query('grant saasctl_control to current_user')
   await client.query(`grant create on database ${database} to saasctl_control`)
   const pool = new postgres.Pool({ connectionString: url, max: 2, options: '-c role=saasctl_control' })
   pool.on('error', () => {})
@@ -74,8 +76,12 @@ function migrateError(error: unknown): SaasctlError {
   }
   const known = catalogError(error)
   if (known.code !== 'FAILED') return known
-  return new SaasctlError('CATALOG_UNMIGRATED', `The catalog could not be migrated: ${message ?? 'no reason was given'}`, {
-    hint: 'Nothing of this version was kept; correct the cause and run "saasctl catalog migrate" again.',
-    cause: error
-  })
+  return new SaasctlError(
+    'CATALOG_UNMIGRATED',
+    `The catalog could not be migrated: ${message ?? 'no reason was given'}`,
+    {
+      hint: 'Nothing of this version was kept; correct the cause and run "saasctl catalog migrate" again.',
+      cause: error
+    }
+  )
 }

@@ -146,7 +146,9 @@ export async function operationById(q: Queryable, id: string): Promise<Operation
 }
 
 export async function operationByKey(q: Queryable, idempotencyKey: string): Promise<OperationRow | undefined> {
-  const [row] = await q.query<OperationRow>(`select ${columns} from saasctl.operation o where o.idempotency_key = $1`, [idempotencyKey])
+  const [row] = await q.query<OperationRow>(`select ${columns} from saasctl.operation o where o.idempotency_key = $1`, [
+    idempotencyKey
+  ])
   return row
 }
 
@@ -166,7 +168,10 @@ export interface OperationFilter {
 }
 
 /** Newest first; ids are in the order of time. */
-export async function listOperations(q: Queryable, filter: OperationFilter): Promise<Array<OperationRow & { slug: string | null }>> {
+export async function listOperations(
+  q: Queryable,
+  filter: OperationFilter
+): Promise<Array<OperationRow & { slug: string | null }>> {
   return q.query(
     `select ${columns}, t.slug from saasctl.operation o left join saasctl.tenant t on t.id = o.tenant_id
      where ($1::uuid is null or o.tenant_id = $1) and (not $2 or o.status in ${open}) and ($3::uuid is null or o.id < $3)
@@ -225,7 +230,12 @@ export async function claimOperation(
 const owner = (name: string) => name.slice(0, 200)
 
 /** A write that names the epoch it believes in. No row means that another process took the operation over. */
-async function fenced<Row extends object>(q: Queryable, operation: OperationRow, sql: string, values: unknown[]): Promise<Row> {
+async function fenced<Row extends object>(
+  q: Queryable,
+  operation: OperationRow,
+  sql: string,
+  values: unknown[]
+): Promise<Row> {
   const [row] = await q.query<Row>(sql, [operation.id, operation.epoch, ...values])
   if (!row) {
     throw new SaasctlError('FENCED', `Another process took operation ${operation.id} over.`, {
@@ -239,7 +249,11 @@ async function fenced<Row extends object>(q: Queryable, operation: OperationRow,
 const mine = `o.id = $1 and o.epoch = $2 and o.status in ('running', 'undoing')`
 
 /** Renews the lease; tells whether a cancel was asked for. */
-export async function renewLease(q: Queryable, operation: OperationRow, leaseMs: number): Promise<{ cancelRequested: boolean }> {
+export async function renewLease(
+  q: Queryable,
+  operation: OperationRow,
+  leaseMs: number
+): Promise<{ cancelRequested: boolean }> {
   return fenced(
     q,
     operation,
@@ -288,11 +302,21 @@ export async function markUndone(q: Queryable, operation: OperationRow, position
 
 /** From here on the operation only goes back. */
 export async function startUndoing(q: Queryable, operation: OperationRow, error: ErrorRecord): Promise<void> {
-  await fenced(q, operation, `update saasctl.operation o set status = 'undoing', error = $3, attempt = 0 where ${mine} returning o.id`, [error])
+  await fenced(
+    q,
+    operation,
+    `update saasctl.operation o set status = 'undoing', error = $3, attempt = 0 where ${mine} returning o.id`,
+    [error]
+  )
 }
 
 /** Gives the operation back until its next try; the job wakes a worker then. */
-export async function release(q: Queryable, operation: OperationRow, delayMs: number, error: ErrorRecord): Promise<void> {
+export async function release(
+  q: Queryable,
+  operation: OperationRow,
+  delayMs: number,
+  error: ErrorRecord
+): Promise<void> {
   await fenced(
     q,
     operation,
@@ -338,10 +362,10 @@ export async function requestCancel(q: Queryable, id: string): Promise<boolean> 
 
 /** Asks the tenant's open operations of this kind to stop: what pre-empts them is stronger. */
 export async function cancelKind(q: Queryable, tenantId: string, kind: string): Promise<void> {
-  await q.query(`update saasctl.operation set cancel_requested = true where tenant_id = $1 and kind = $2 and status in ${open}`, [
-    tenantId,
-    kind
-  ])
+  await q.query(
+    `update saasctl.operation set cancel_requested = true where tenant_id = $1 and kind = $2 and status in ${open}`,
+    [tenantId, kind]
+  )
 }
 
 /** Wakes operations that are due or whose lease ran out: a killed process needs nobody else to notice. */

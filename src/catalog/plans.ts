@@ -20,7 +20,10 @@ export async function planByName(q: Queryable, name: string): Promise<PlanRow | 
 }
 
 /** Writes the plan when its content is new; true when it changed anything. */
-export async function keepPlan(q: Queryable, plan: { name: string; checksum: string; definition: object }): Promise<boolean> {
+export async function keepPlan(
+  q: Queryable,
+  plan: { name: string; checksum: string; definition: object }
+): Promise<boolean> {
   const rows = await q.query(
     `insert into saasctl.plan (name, checksum, definition) values ($1, $2, $3)
      on conflict (name) do update set checksum = excluded.checksum, definition = excluded.definition,

@@ -30,7 +30,10 @@ export async function listServers(q: Queryable): Promise<ServerRow[]> {
 }
 
 export async function serverByName(q: Queryable, name: string): Promise<ServerRow | undefined> {
-  const [row] = await q.query<ServerRow>(`select ${columns} from saasctl.server where name = $1 and status <> 'removed'`, [name])
+  const [row] = await q.query<ServerRow>(
+    `select ${columns} from saasctl.server where name = $1 and status <> 'removed'`,
+    [name]
+  )
   return row
 }
 
@@ -70,7 +73,10 @@ export async function insertServer(q: Queryable, server: NewServer): Promise<voi
 }
 
 export type ServerChange = Partial<
-  Pick<ServerRow, 'host' | 'port' | 'tls' | 'controlLogin' | 'controlPassword' | 'region' | 'labels' | 'capacity' | 'status' | 'facts'>
+  Pick<
+    ServerRow,
+    'host' | 'port' | 'tls' | 'controlLogin' | 'controlPassword' | 'region' | 'labels' | 'capacity' | 'status' | 'facts'
+  >
 >
 
 const changeable: Record<keyof ServerChange, string> = {

@@ -54,7 +54,12 @@ export async function knownChecksums(q: Queryable, template: string, engine: str
   return new Map(rows.map(row => [row.name, row.checksum]))
 }
 
-export async function recordChecksums(q: Queryable, template: string, engine: string, files: Array<{ name: string; checksum: string }>): Promise<void> {
+export async function recordChecksums(
+  q: Queryable,
+  template: string,
+  engine: string,
+  files: Array<{ name: string; checksum: string }>
+): Promise<void> {
   await q.query(
     `insert into saasctl.migration_file (template, engine, name, checksum)
      select $1, $2, name, checksum from unnest($3::text[], $4::text[]) as f (name, checksum) on conflict do nothing`,

@@ -63,18 +63,24 @@ export interface Selector {
 }
 
 /** A page in the order of slugs, after the slug that ended the page before. */
-export async function listTenants(q: Queryable, selector: Selector, page: { after?: string; limit: number }): Promise<PlacedTenant[]> {
+export async function listTenants(
+  q: Queryable,
+  selector: Selector,
+  page: { after?: string; limit: number }
+): Promise<PlacedTenant[]> {
   const values: unknown[] = []
   const parameter = (value: unknown) => `$${values.push(value)}`
   const conditions = [`t.status = any(${parameter(selector.statuses ?? ['creating', 'active', 'suspended'])})`]
   // Said as the partial index says it, so that the planner can use it.
-  if (!selector.statuses?.some(status => status === 'purged' || status === 'failed')) conditions.push(`t.status not in ('purged', 'failed')`)
+  if (!selector.statuses?.some(status => status === 'purged' || status === 'failed'))
+    conditions.push(`t.status not in ('purged', 'failed')`)
   if (page.after !== undefined) conditions.push(`t.slug > ${parameter(page.after)}`)
   if (selector.slugs) conditions.push(`t.slug = any(${parameter(selector.slugs)})`)
   if (selector.plan) conditions.push(`t.plan = ${parameter(selector.plan)}`)
   if (selector.region) conditions.push(`t.region = ${parameter(selector.region)}`)
   if (selector.template) conditions.push(`t.template = ${parameter(selector.template)}`)
-  if (selector.labels && Object.keys(selector.labels).length > 0) conditions.push(`t.labels @> ${parameter(selector.labels)}`)
+  if (selector.labels && Object.keys(selector.labels).length > 0)
+    conditions.push(`t.labels @> ${parameter(selector.labels)}`)
   if (selector.server) conditions.push(`s.name = ${parameter(selector.server)} and s.status <> 'removed'`)
   return q.query<PlacedTenant>(
     `${placed} where ${conditions.join(' and ')} order by t.slug, t.id limit ${parameter(page.limit)}`,
@@ -97,7 +103,16 @@ export async function insertTenant(q: Queryable, tenant: NewTenant): Promise<voi
   await q.query(
     `insert into saasctl.tenant (id, slug, display_name, status, plan, template, labels, region)
      values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-    [tenant.id, tenant.slug, tenant.displayName, tenant.status, tenant.plan, tenant.template, tenant.labels, tenant.region]
+    [
+      tenant.id,
+      tenant.slug,
+      tenant.displayName,
+      tenant.status,
+      tenant.plan,
+      tenant.template,
+      tenant.labels,
+      tenant.region
+    ]
   )
 }
 

@@ -1,8 +1,8 @@
 import type { ServerRow } from '../catalog/servers.js'
 import type { ServerAccess } from '../engines/engine.js'
+import type { Secret } from '../secret.js'
 import type { KeyStore } from '../secrets/keystore.js'
 import { openSecret, sealSecret } from '../secrets/sealed-secrets.js'
-import type { Secret } from '../secret.js'
 
 const place = (serverId: string) => ({ owner: serverId, purpose: 'server', version: 1 })
 
@@ -18,6 +18,9 @@ export async function serverAccess(keys: KeyStore, server: ServerRow): Promise<S
     port: server.port,
     tls: server.tls,
     maintenance: server.maintenance,
-    control: { login: server.controlLogin, password: await openSecret(keys, 'control', place(server.id), server.controlPassword) }
+    control: {
+      login: server.controlLogin,
+      password: await openSecret(keys, 'control', place(server.id), server.controlPassword)
+    }
   }
 }

@@ -52,5 +52,10 @@ export const createSteps: ReadonlyArray<Step<CopyWork>> = [
 
 /** Logs in as the tenant and sees that it is the right database: the proof, and the slow first connect (11 ms) done by us. */
 async function look(work: CopyWork): Promise<void> {
-  await work.engine.identify(work.access, work.names.database, await work.logins.credentials(work.database.activeApp), work.database.id)
+  await work.engine.identify(
+    work.access,
+    work.names.database,
+    await work.logins.credentials(work.database.activeApp),
+    work.database.id
+  )
 }

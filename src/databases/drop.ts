@@ -3,7 +3,7 @@ import type { Transaction } from '../catalog/catalog.js'
 import { setDatabaseState } from '../catalog/databases.js'
 import type { OperationRow } from '../catalog/operations.js'
 import type { Kind } from '../operations/kind.js'
-import { startOperation, type OperationWish } from '../operations/start.js'
+import { type OperationWish, startOperation } from '../operations/start.js'
 import { dropSteps, recordDropped } from './drop-steps.js'
 import { DatabaseWork, gather } from './work.js'
 

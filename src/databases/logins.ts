@@ -9,7 +9,12 @@ import type { KeyStore } from '../secrets/keystore.js'
 import { openPassword, purposeOfLogin, randomPassword, sealPassword } from '../secrets/passwords.js'
 
 /** Makes the two data keys and four passwords of a new database and seals them in the catalog, before any step sets them. */
-export async function promiseLogins(q: Queryable, keys: KeyStore, databaseId: string, names: DatabaseNames): Promise<void> {
+export async function promiseLogins(
+  q: Queryable,
+  keys: KeyStore,
+  databaseId: string,
+  names: DatabaseNames
+): Promise<void> {
   const routing = await newDataKey(keys, { databaseId, purpose: 'routing' })
   const control = await newDataKey(keys, { databaseId, purpose: 'control' })
   const logins = loginRoles.map((role): LoginRow => {
@@ -47,11 +52,16 @@ export class Logins {
     const login = this.#sealed.find(candidate => candidate.role === role)
     if (!login) throw new SaasctlError('KEY_MISSING', `The catalog holds no ${role} login for this database.`)
     const dataKey = await openDataKey(this.#keys, login.key)
-    return { login: login.name, password: openPassword(dataKey, { login: login.name, version: login.version }, login.sealed) }
+    return {
+      login: login.name,
+      password: openPassword(dataKey, { login: login.name, version: login.version }, login.sealed)
+    }
   }
 
   async passwords(): Promise<Record<LoginRole, Secret>> {
-    const opened = await Promise.all(loginRoles.map(async role => [role, (await this.credentials(role)).password] as const))
+    const opened = await Promise.all(
+      loginRoles.map(async role => [role, (await this.credentials(role)).password] as const)
+    )
     return Object.fromEntries(opened) as Record<LoginRole, Secret>
   }
 }

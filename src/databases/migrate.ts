@@ -47,6 +47,11 @@ async function record(
   await work.tools.catalog.transaction(work.operation.actor, async tx => {
     await confirmEpoch(tx, work.operation)
     await setSchema(tx, work.database.id, seen)
-    await recordChecksums(tx, template, work.engine.name, files.filter(file => names.has(file.name)))
+    await recordChecksums(
+      tx,
+      template,
+      work.engine.name,
+      files.filter(file => names.has(file.name))
+    )
   })
 }

@@ -52,9 +52,13 @@ function planUp(files: MigrationFile[], applied: AppliedMigration[], to: string 
   for (const [index, file] of files.slice(0, end).entries()) {
     if (done.has(file.name)) continue
     if (index < lastDone && !file.options.outOfOrder) {
-      throw new SaasctlError('MIGRATION_CHANGED', `Migration ${file.name} comes before ${files[lastDone]?.name}, which is applied.`, {
-        hint: 'Rename it to come last, or allow it with the line "-- saasctl: out_of_order=true" at its top.'
-      })
+      throw new SaasctlError(
+        'MIGRATION_CHANGED',
+        `Migration ${file.name} comes before ${files[lastDone]?.name}, which is applied.`,
+        {
+          hint: 'Rename it to come last, or allow it with the line "-- saasctl: out_of_order=true" at its top.'
+        }
+      )
     }
     plan.push({ file, after })
     after = file.name

@@ -10,10 +10,15 @@ export type Failpoint = (kind: string, step: string, moment: Moment) => void
  * because that is what nothing can catch. Each fires once per process.
  */
 export function failpoints(spec: string | undefined): Failpoint {
-  const armed = new Map((spec ?? '').split(',').filter(Boolean).map(entry => {
-    const [at = '', action = 'kill'] = entry.split('=')
-    return [at, action] as const
-  }))
+  const armed = new Map(
+    (spec ?? '')
+      .split(',')
+      .filter(Boolean)
+      .map(entry => {
+        const [at = '', action = 'kill'] = entry.split('=')
+        return [at, action] as const
+      })
+  )
   if (armed.size === 0) return () => {}
   return (kind, step, moment) => {
     const at = `${kind}/${step}:${moment}`

@@ -21,10 +21,14 @@ export class Lease {
       } catch (error) {
         if (error instanceof SaasctlError && error.code === 'FENCED') this.#lost = error
         else if (performance.now() - this.#renewedAt > leaseMs) {
-          this.#lost = new SaasctlError('FENCED', `The lease on operation ${operation.id} ran out while the catalog was away.`, {
-            operationId: operation.id,
-            hint: `A worker goes on with it; or run "saasctl operation resume ${operation.id}".`
-          })
+          this.#lost = new SaasctlError(
+            'FENCED',
+            `The lease on operation ${operation.id} ran out while the catalog was away.`,
+            {
+              operationId: operation.id,
+              hint: `A worker goes on with it; or run "saasctl operation resume ${operation.id}".`
+            }
+          )
         }
       }
     }, leaseMs / 3)

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Catalog } from '../catalog/catalog.js'
-import { claimOperation, isOver, operationById, type OperationRow } from '../catalog/operations.js'
+import { claimOperation, isOver, type OperationRow, operationById } from '../catalog/operations.js'
 import { liveWorkers } from '../catalog/workers.js'
 import { asSaasctlError, fromRecord, SaasctlError } from '../errors.js'
 import type { Failpoint } from './failpoints.js'
@@ -58,10 +58,10 @@ export class Operations {
   }
 
   /** Claims the operation if it is due and nobody's, and works it: what a worker does when it is woken. */
-  async wake(id: string, options: { early?: boolean } = {}): Promise<boolean> {
-    const claimed = await claimOperation(this.#catalog, id, { ...this.settings, ...options })
+  async wake(id: string, options: Follow & { early?: boolean } = {}): Promise<boolean> {
+    const claimed = await claimOperation(this.#catalog, id, { ...this.settings, early: options.early ?? false })
     if (!claimed) return false
-    await this.work(claimed)
+    await this.#workHere(claimed, options)
     return true
   }
 
@@ -116,12 +116,16 @@ export class Operations {
 }
 
 export function operationNotFound(id: string): SaasctlError {
-  return new SaasctlError('OPERATION_NOT_FOUND', `There is no operation ${id}.`, { hint: 'List them with "saasctl operation list".' })
+  return new SaasctlError('OPERATION_NOT_FOUND', `There is no operation ${id}.`, {
+    hint: 'List them with "saasctl operation list".'
+  })
 }
 
 function ended(operation: OperationRow): OperationRow {
   if (operation.status === 'succeeded') return operation
-  const error = operation.error ? fromRecord(operation.error) : new SaasctlError('FAILED', `Operation ${operation.id} failed.`)
+  const error = operation.error
+    ? fromRecord(operation.error)
+    : new SaasctlError('FAILED', `Operation ${operation.id} failed.`)
   error.operationId ??= operation.id
   throw error
 }

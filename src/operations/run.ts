@@ -5,8 +5,8 @@ import {
   finish,
   isOver,
   markUndone,
-  operationById,
   type OperationRow,
+  operationById,
   release,
   type StepRow,
   startUndoing,
@@ -98,10 +98,14 @@ class Attempt {
     const first = await operationById(this.#catalog, this.#operation.after)
     if (!first || first.status === 'succeeded' || !isOver(first.status)) return
     const reason = first.error ? fromRecord(first.error) : undefined
-    throw new SaasctlError(reason?.code ?? 'FAILED', reason?.message ?? `Operation ${first.id}, which had to come first, did not succeed.`, {
-      ...(reason?.hint !== undefined && { hint: reason.hint }),
-      operationId: first.id
-    })
+    throw new SaasctlError(
+      reason?.code ?? 'FAILED',
+      reason?.message ?? `Operation ${first.id}, which had to come first, did not succeed.`,
+      {
+        ...(reason?.hint !== undefined && { hint: reason.hint }),
+        operationId: first.id
+      }
+    )
   }
 
   async #forward(): Promise<void> {
@@ -141,7 +145,12 @@ class Attempt {
     await this.#catalog.transaction(this.#operation.actor, async tx => {
       this.#heed(await advance(tx, this.#operation, { done, begun: null }))
       await step.commit?.(tx, work)
-      if (last) await finish(tx, this.#operation, { status: 'succeeded', error: null, result: this.#kind.result?.(work) ?? null })
+      if (last)
+        await finish(tx, this.#operation, {
+          status: 'succeeded',
+          error: null,
+          result: this.#kind.result?.(work) ?? null
+        })
     })
   }
 
@@ -202,7 +211,11 @@ class Attempt {
     const error = this.#operation.error
     await this.#catalog.transaction(this.#operation.actor, async tx => {
       await this.#kind.failed?.(tx, this.#operation as OperationRow<Json>)
-      await finish(tx, this.#operation, { status: error?.code === 'CANCELLED' ? 'cancelled' : 'failed', error, result: null })
+      await finish(tx, this.#operation, {
+        status: error?.code === 'CANCELLED' ? 'cancelled' : 'failed',
+        error,
+        result: null
+      })
     })
   }
 
@@ -232,11 +245,14 @@ class Attempt {
   }
 
   #at(step: Step, moment: 'begun' | 'acted' | 'done' | 'undoing' | 'undone'): void {
-    if (moment === 'begun' || moment === 'done' || moment === 'undone') this.#running.onProgress?.({ ...this.#where(step), moment })
+    if (moment === 'begun' || moment === 'done' || moment === 'undone')
+      this.#running.onProgress?.({ ...this.#where(step), moment })
     this.#running.failpoint(this.#kind.name, step.name, moment)
   }
 }
 
 function cancelled(operation: OperationRow): SaasctlError {
-  return new SaasctlError('CANCELLED', `${operation.kind} was cancelled; what it had made was taken back.`, { operationId: operation.id })
+  return new SaasctlError('CANCELLED', `${operation.kind} was cancelled; what it had made was taken back.`, {
+    operationId: operation.id
+  })
 }

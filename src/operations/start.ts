@@ -1,7 +1,13 @@
 import { checksum, type Json } from '../canonical.js'
 import type { Actor } from '../catalog/audit.js'
 import type { Queryable, Transaction } from '../catalog/catalog.js'
-import { insertFinishedOperation, insertOperation, openOperationOf, operationByKey, type OperationRow } from '../catalog/operations.js'
+import {
+  insertFinishedOperation,
+  insertOperation,
+  type OperationRow,
+  openOperationOf,
+  operationByKey
+} from '../catalog/operations.js'
 import { SaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
 import type { KindHead } from './kind.js'
@@ -24,7 +30,10 @@ export interface OperationWish<Input> {
  * Promises an operation, in the transaction that changes the catalog for it. The tenant's row must be locked by the caller
  * when there is one. TENANT_BUSY when another operation holds the tenant and this kind does not pre-empt.
  */
-export async function startOperation<Input extends Json>(tx: Transaction, wish: OperationWish<Input>): Promise<OperationRow> {
+export async function startOperation<Input extends Json>(
+  tx: Transaction,
+  wish: OperationWish<Input>
+): Promise<OperationRow> {
   if (wish.tenantId) await checkFree(tx, wish.kind, wish.tenantId)
   return insertOperation(tx, {
     id: uuidv7(),
@@ -46,7 +55,13 @@ export async function startOperation<Input extends Json>(tx: Transaction, wish: 
 /** Records an operation that the transaction has already done in full. */
 export function recordOperation(
   tx: Transaction,
-  done: { kind: KindHead; input: Json; tenantId: string; actor: Actor; idempotent: { key: string; request: Json } | undefined }
+  done: {
+    kind: KindHead
+    input: Json
+    tenantId: string
+    actor: Actor
+    idempotent: { key: string; request: Json } | undefined
+  }
 ): Promise<OperationRow> {
   return insertFinishedOperation(tx, {
     ...done,
@@ -70,7 +85,10 @@ async function checkFree(tx: Transaction, kind: KindHead, tenantId: string): Pro
  * The operation that an earlier request with this key has started, or undefined. IDEMPOTENCY_MISMATCH when that request
  * asked for something else.
  */
-export async function earlierOperation(q: Queryable, { key, request }: { key: string; request: Json }): Promise<OperationRow | undefined> {
+export async function earlierOperation(
+  q: Queryable,
+  { key, request }: { key: string; request: Json }
+): Promise<OperationRow | undefined> {
   const earlier = await operationByKey(q, key)
   if (!earlier) return undefined
   if (earlier.requestChecksum !== checksum(request)) {

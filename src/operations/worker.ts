@@ -63,7 +63,8 @@ export async function startWorker(
 
 async function wake(operations: Operations, payload: unknown, log: WorkerOptions['log']): Promise<void> {
   const id = (payload as { id?: unknown }).id
-  if (typeof id !== 'string' || !isUuid(id)) throw new SaasctlError('FAILED', 'A job without an operation was left alone.')
+  if (typeof id !== 'string' || !isUuid(id))
+    throw new SaasctlError('FAILED', 'A job without an operation was left alone.')
   try {
     if (await operations.wake(id)) log({ level: 'info', message: 'worked', operation: id })
   } catch (thrown) {

@@ -27,7 +27,10 @@ export interface NewServer {
  * Adds a server after logging in and looking: a missing right is SERVER_RIGHTS with the statement that grants it, and nothing
  * is written. Gives what the look found, warnings included.
  */
-export async function addServer(context: Context, wish: NewServer): Promise<{ server: ServerRow; findings: Finding[] }> {
+export async function addServer(
+  context: Context,
+  wish: NewServer
+): Promise<{ server: ServerRow; findings: Finding[] }> {
   const name = parseName(wish.name, 'server')
   if (await serverByName(context.catalog, name)) throw serverTaken(name)
   const engine = await context.engine(wish.engine)
@@ -43,10 +46,17 @@ export async function addServer(context: Context, wish: NewServer): Promise<{ se
   const findings = await engine.check(access)
   const missing = findings.filter(finding => finding.level === 'error')
   if (missing.length > 0) {
-    throw new SaasctlError('SERVER_RIGHTS', `Server ${name} is not ready: ${missing.map(finding => finding.message).join(' ')}`, {
-      hint: missing.map(finding => finding.fix).filter(Boolean).join(' '),
-      data: { findings: missing }
-    })
+    throw new SaasctlError(
+      'SERVER_RIGHTS',
+      `Server ${name} is not ready: ${missing.map(finding => finding.message).join(' ')}`,
+      {
+        hint: missing
+          .map(finding => finding.fix)
+          .filter(Boolean)
+          .join(' '),
+        data: { findings: missing }
+      }
+    )
   }
   const id = uuidv7()
   const { maintenance, host, port } = access
@@ -57,7 +67,12 @@ export async function addServer(context: Context, wish: NewServer): Promise<{ se
     .transaction(context.actor, async tx => {
       const row = { id, name, engine: wish.engine, host, port, tls, maintenance, region, labels, capacity, embedded }
       await insertServer(tx, { ...row, controlLogin: wish.login, controlPassword: sealed, facts: { ...facts } })
-      tx.audit({ chain: 'server', action: 'server.add', subject: `server:${id}`, payload: { ...row, tls: tls.mode, login: wish.login } })
+      tx.audit({
+        chain: 'server',
+        action: 'server.add',
+        subject: `server:${id}`,
+        payload: { ...row, tls: tls.mode, login: wish.login }
+      })
     })
     .catch(error => {
       throw violates(error, 'server_name') ? serverTaken(name) : error

@@ -32,7 +32,10 @@ export async function updateServer(context: Context, name: string, update: Serve
     const changed = { ...server, ...withoutUndefined(change) }
     change.facts = { ...(await engine.probe(await serverAccess(context.keys, changed))) }
   }
-  return writeChange(context, server, change, 'server.update', { ...plain, ...(login !== undefined && { login }) } as Json)
+  return writeChange(context, server, change, 'server.update', {
+    ...plain,
+    ...(login !== undefined && { login })
+  } as Json)
 }
 
 /** New databases go elsewhere; those that are there stay and work. Twice is OK. */
@@ -72,7 +75,13 @@ export async function checkServer(context: Context, name: string): Promise<{ ser
   return { server, findings }
 }
 
-async function writeChange(context: Context, server: ServerRow, change: ServerChange, action: string, payload: Json): Promise<ServerRow> {
+async function writeChange(
+  context: Context,
+  server: ServerRow,
+  change: ServerChange,
+  action: string,
+  payload: Json
+): Promise<ServerRow> {
   await context.catalog.transaction(context.actor, async tx => {
     await write(tx, server.id, change)
     tx.audit({ chain: 'server', action, subject: `server:${server.id}`, payload })

@@ -1,7 +1,13 @@
 import type { Json } from '../canonical.js'
 import type { Transaction } from '../catalog/catalog.js'
-import { insertDatabase, outdatedTemplateDatabases, setDatabaseState, templateDatabase } from '../catalog/databases.js'
-import { lockSubject, openOperationOn, type OperationRow } from '../catalog/operations.js'
+import {
+  insertDatabase,
+  outdatedTemplateDatabases,
+  setBytes,
+  setDatabaseState,
+  templateDatabase
+} from '../catalog/databases.js'
+import { lockSubject, type OperationRow, openOperationOn } from '../catalog/operations.js'
 import { type ServerRow, takePlace } from '../catalog/servers.js'
 import { startDrop } from '../databases/drop.js'
 import { recordDropped } from '../databases/drop-steps.js'
@@ -16,7 +22,12 @@ import { startOperation } from '../operations/start.js'
 import { type KeptTemplate, readTemplate } from './register.js'
 
 /** The owner login works here alone; the app logins of a template never open. */
-const templateLimits: DatabaseLimits = { connections: 2, statementTimeoutMs: null, idleInTransactionMs: null, tempFileMb: null }
+const templateLimits: DatabaseLimits = {
+  connections: 2,
+  statementTimeoutMs: null,
+  idleInTransactionMs: null,
+  tempFileMb: null
+}
 
 interface BuildInput extends Record<string, Json> {
   databaseId: string
@@ -24,12 +35,9 @@ interface BuildInput extends Record<string, Json> {
   checksum: string
 }
 
-interface Built {
-  bytes: number
-}
-
 class BuildWork extends DatabaseWork {
-  built: Built | undefined
+  /** Measured when it was filled; a run that resumes after that leaves it unknown. */
+  bytes: number | undefined
 }
 
 /** Builds a template's database on one server: migrations from zero, seed, measured, then sealed for copying. */
@@ -61,7 +69,13 @@ export const templateBuild: Kind<BuildInput, BuildWork> = {
       act: ({ session, names }) => session.sealDatabase(names),
       commit: async (tx, work) => {
         await setDatabaseState(tx, work.database.id, 'ready')
-        tx.audit({ chain: 'template', action: 'template.build', subject: `database:${work.database.id}`, payload: work.operation.input })
+        if (work.bytes !== undefined) await setBytes(tx, work.database.id, work.bytes)
+        tx.audit({
+          chain: 'template',
+          action: 'template.build',
+          subject: `database:${work.database.id}`,
+          payload: work.operation.input
+        })
       }
     },
     { name: 'retire the old', commit: retireOutdated }
@@ -74,9 +88,13 @@ async function fill(work: BuildWork, progress: (sentence: string) => void): Prom
   const input = work.operation.input as BuildInput
   const content = await readTemplate(work.tools.folders.templates, input.template)
   if (content.checksum !== input.checksum) {
-    throw new SaasctlError('MIGRATION_CHANGED', `The files of template ${input.template} changed while it was being built.`, {
-      hint: 'Build it again.'
-    })
+    throw new SaasctlError(
+      'MIGRATION_CHANGED',
+      `The files of template ${input.template} changed while it was being built.`,
+      {
+        hint: 'Build it again.'
+      }
+    )
   }
   const { engine, names, session, logins } = work
   const inside = await session.enterDatabase(names, await logins.credentials('owner'))
@@ -87,7 +105,7 @@ async function fill(work: BuildWork, progress: (sentence: string) => void): Prom
       progress(`seeds ${seed.file}`)
       await inside.run(seed.sql)
     }
-    work.built = { bytes: await inside.bytes() }
+    work.bytes = await inside.bytes()
   } finally {
     await inside.end()
   }
@@ -140,7 +158,11 @@ export async function startBuild(
 }
 
 function full(server: ServerRow): SaasctlError {
-  return new SaasctlError('NO_SERVER', `Server ${server.name} cannot take the template’s database: it is full or cordoned.`, {
-    hint: `Raise its capacity with "saasctl server update ${server.name} --capacity", or name another server.`
-  })
+  return new SaasctlError(
+    'NO_SERVER',
+    `Server ${server.name} cannot take the template’s database: it is full or cordoned.`,
+    {
+      hint: `Raise its capacity with "saasctl server update ${server.name} --capacity", or name another server.`
+    }
+  )
 }

@@ -1,6 +1,6 @@
 import { checksum } from '../canonical.js'
 import type { Queryable } from '../catalog/catalog.js'
-import { type PlanRow, keepPlan, planByName } from '../catalog/plans.js'
+import { keepPlan, type PlanRow, planByName } from '../catalog/plans.js'
 import { keepTemplate, newestTemplate, type TemplateRow } from '../catalog/templates.js'
 import type { EngineName, MigrationFile } from '../engines/engine.js'
 import { loadMigrations } from '../engines/migration-files.js'
@@ -23,7 +23,10 @@ export async function readTemplate(folder: string, name: string): Promise<Templa
   for (const [engine, files] of Object.entries(template.engines)) {
     migrations[engine as EngineName] = await loadMigrations(files.migrations)
   }
-  const said = Object.entries(migrations).map(([engine, files]) => [engine, files.map(file => [file.name, file.checksum])])
+  const said = Object.entries(migrations).map(([engine, files]) => [
+    engine,
+    files.map(file => [file.name, file.checksum])
+  ])
   return { template, migrations, checksum: checksum([template.checksum, ...said]) }
 }
 
@@ -32,7 +35,12 @@ export type KeptTemplate = TemplateRow<TemplateDefinition>
 /** Makes the files' present content the template's newest version in the catalog; the same content again is the same version. */
 export async function registerTemplate(q: Queryable, content: TemplateContent): Promise<KeptTemplate> {
   const { name, definition } = content.template
-  return (await keepTemplate(q, { id: uuidv7(), name, checksum: content.checksum, definition })) as unknown as KeptTemplate
+  return (await keepTemplate(q, {
+    id: uuidv7(),
+    name,
+    checksum: content.checksum,
+    definition
+  })) as unknown as KeptTemplate
 }
 
 /** The version that new tenants start from: what was built last; before the first build, what the files say. */
@@ -51,7 +59,10 @@ export async function currentPlan(q: Queryable, folder: string, name: string): P
   const plan = plans.find(candidate => candidate.name === name)
   if (!plan) {
     throw new SaasctlError('PLAN_NOT_FOUND', `There is no plan named ${quoteInput(name)}.`, {
-      hint: plans.length > 0 ? `The plans are: ${plans.map(candidate => candidate.name).join(', ')}.` : `Write plans.json in ${folder}.`
+      hint:
+        plans.length > 0
+          ? `The plans are: ${plans.map(candidate => candidate.name).join(', ')}.`
+          : `Write plans.json in ${folder}.`
     })
   }
   await keepPlan(q, { name, checksum: plan.checksum, definition: plan })

@@ -1,7 +1,15 @@
 import type { Json } from '../canonical.js'
-import { claimStale, countWarm, insertDatabase, setDatabaseState, setTemplate } from '../catalog/databases.js'
+import {
+  claimStale,
+  countWarm,
+  insertDatabase,
+  setDatabaseState,
+  setTemplate,
+  templateDatabase
+} from '../catalog/databases.js'
 import type { OperationRow } from '../catalog/operations.js'
-import { type ServerRow, takePlace } from '../catalog/servers.js'
+import { type ServerRow, serverById, takePlace } from '../catalog/servers.js'
+import { warmTargets } from '../catalog/warm.js'
 import { createSteps } from '../databases/create-steps.js'
 import { recordDropped } from '../databases/drop-steps.js'
 import { promiseLogins } from '../databases/logins.js'
@@ -10,7 +18,7 @@ import { CopyWork, DatabaseWork, gather } from '../databases/work.js'
 import { uuidv7 } from '../names.js'
 import type { Context, Kind } from '../operations/kind.js'
 import { startOperation } from '../operations/start.js'
-import { type KeptPlan, type KeptTemplate, profileOf, readTemplate } from './register.js'
+import { currentPlan, currentTemplate, type KeptPlan, type KeptTemplate, profileOf, readTemplate } from './register.js'
 
 interface WarmInput extends Record<string, Json> {
   databaseId: string
@@ -97,7 +105,13 @@ export async function fillWarm(
         profile
       })
       await promiseLogins(tx, keys, id, names)
-      return startOperation(tx, { kind: warmCreate, input: { databaseId: id }, subject: `database:${id}`, actor, claim: null })
+      return startOperation(tx, {
+        kind: warmCreate,
+        input: { databaseId: id },
+        subject: `database:${id}`,
+        actor,
+        claim: null
+      })
     })
     if (!operation) break
     operations.push(operation)
@@ -106,15 +120,38 @@ export async function fillWarm(
 }
 
 /** Promises to bring every warm database of older versions of the template to this one. Gives the new operations. */
-export async function refreshWarm(context: Context, server: ServerRow, template: KeptTemplate): Promise<OperationRow[]> {
+export async function refreshWarm(
+  context: Context,
+  server: ServerRow,
+  template: KeptTemplate
+): Promise<OperationRow[]> {
   const { catalog, actor } = context
   return catalog.transaction(actor, async tx => {
     const stale = await claimStale(tx, server.id, template.name, template.id)
     const operations: OperationRow[] = []
     for (const { id } of stale) {
       const input = { databaseId: id, template: template.name, templateId: template.id }
-      operations.push(await startOperation(tx, { kind: warmMigrate, input, subject: `database:${id}`, actor, claim: null }))
+      operations.push(
+        await startOperation(tx, { kind: warmMigrate, input, subject: `database:${id}`, actor, claim: null })
+      )
     }
     return operations
   })
+}
+
+/** Promises what every warm pool lacks of its number. Called by a worker once a minute. Gives how many it promised. */
+export async function keepWarm(context: Context): Promise<number> {
+  let promised = 0
+  for (const target of await warmTargets(context.catalog)) {
+    const server = await serverById(context.catalog, target.serverId)
+    if (!server) continue
+    const template = await currentTemplate(context.catalog, context.folders.templates, target.template)
+    // Before the template's new version is built on this server there is nothing to copy.
+    if (!(await templateDatabase(context.catalog, server.id, template.id))) continue
+    const plan = await currentPlan(context.catalog, context.folders.templates, target.plan)
+    const refreshed = await refreshWarm(context, server, template)
+    const filled = await fillWarm(context, server, template, plan, target.wanted)
+    promised += refreshed.length + filled.length
+  }
+  return promised
 }

@@ -31,7 +31,11 @@ async function noServer(q: Queryable, wish: Wish, engines: EngineName[]): Promis
       engines.includes(engine)
   )
   if (fitting.length === 0) {
-    const asked = [wish.server && `server ${wish.server}`, wish.region && `region ${wish.region}`, wish.engine && `engine ${wish.engine}`]
+    const asked = [
+      wish.server && `server ${wish.server}`,
+      wish.region && `region ${wish.region}`,
+      wish.engine && `engine ${wish.engine}`
+    ]
     const words = asked.filter(Boolean).join(', ')
     return fail(
       `No server fits${words ? ` ${words}` : ''} and the template’s engines (${engines.join(', ')}).`,

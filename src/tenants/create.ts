@@ -93,13 +93,17 @@ export async function createTenant(
 }
 
 async function promise(context: Context, wish: Wish, chosen: Chosen, wait: Wait): Promise<OperationRow> {
-  const idempotent = wish.idempotencyKey === undefined ? undefined : { key: wish.idempotencyKey, request: requestOf(wish) }
+  const idempotent =
+    wish.idempotencyKey === undefined ? undefined : { key: wish.idempotencyKey, request: requestOf(wish) }
   if (idempotent) {
     const earlier = await earlierOperation(context.catalog, idempotent)
     if (earlier) return earlier
   }
   try {
-    return (await fromWarm(context, wish, chosen, idempotent, wait)) ?? (await fromTemplate(context, wish, chosen, idempotent, wait))
+    return (
+      (await fromWarm(context, wish, chosen, idempotent, wait)) ??
+      (await fromTemplate(context, wish, chosen, idempotent, wait))
+    )
   } catch (error) {
     // Of several requests with one key that came at once, one wrote the tenant: it is the answer to all.
     const earlier = idempotent && (await earlierOperation(context.catalog, idempotent))

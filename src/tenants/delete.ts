@@ -13,7 +13,10 @@ export const tenantDelete: Kind<TenantInput, DatabaseWork> = {
   pivot: 'start',
   open: openTenantWork,
   steps: [
-    { name: 'close logins', act: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly', 'owner']) }
+    {
+      name: 'close logins',
+      act: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly', 'owner'])
+    }
   ]
 }
 
@@ -27,7 +30,11 @@ export function deleteTenant(
     const tenant = await lockForChange(tx, slug, 'deleted', ['active', 'suspended'])
     const purgeAt = await markDeleted(tx, tenant.id, options.graceSeconds ?? context.grace.deleteSeconds)
     tx.audit(
-      tenantEvent(tenant.id, 'tenant.delete', { before: tenant.status, purgeAt: purgeAt.toISOString(), reason: options.reason })
+      tenantEvent(tenant.id, 'tenant.delete', {
+        before: tenant.status,
+        purgeAt: purgeAt.toISOString(),
+        reason: options.reason
+      })
     )
     return startOnTenant(tx, context, tenantDelete, tenant, claim)
   })

@@ -34,7 +34,9 @@ export async function tenantShell(
   const { engine, access, database, logins } = await gather(context, databaseIdOfTenant(tenant))
   const credentials = await logins.credentials(options.write ? database.activeApp : 'readonly')
   await context.catalog.transaction(context.actor, async tx =>
-    tx.audit(tenantEvent(tenant.id, 'tenant.shell', { login: credentials.login, write: options.write, reason: options.reason }))
+    tx.audit(
+      tenantEvent(tenant.id, 'tenant.shell', { login: credentials.login, write: options.write, reason: options.reason })
+    )
   )
   return engine.shell(access, database.name, credentials, { readOnly: !options.write })
 }

@@ -15,7 +15,12 @@ export async function mustFind(q: Queryable, slugOrId: string): Promise<PlacedTe
 }
 
 /** Finds the tenant and locks its row for this transaction, when it is in one of the states that allow `verb`. */
-export async function lockForChange(tx: Transaction, slugOrId: string, verb: string, allowed: TenantStatus[]): Promise<PlacedTenant> {
+export async function lockForChange(
+  tx: Transaction,
+  slugOrId: string,
+  verb: string,
+  allowed: TenantStatus[]
+): Promise<PlacedTenant> {
   const found = await mustFind(tx, slugOrId)
   await lockTenant(tx, found.id)
   // Read again: whoever held the lock before us may have changed it.

@@ -43,7 +43,12 @@ async function apply(work: MigrateWork, progress: (sentence: string) => void): P
 }
 
 /** Migrates a tenant up, to the newest file or to `to`, or down. Its files are checked against its ledger before anything starts. */
-export async function migrateTenant(context: Context, slug: string, wish: MigrationWish, wait: Wait): Promise<TenantOutcome> {
+export async function migrateTenant(
+  context: Context,
+  slug: string,
+  wish: MigrationWish,
+  wait: Wait
+): Promise<TenantOutcome> {
   await planTenantMigration(context, slug, wish)
   return changeTenant(context, wait, async (tx, claim) => {
     const tenant = await lockForChange(tx, slug, 'migrated', ['active', 'suspended'])

@@ -31,7 +31,11 @@ export const tenantPurge: Kind<TenantInput, DatabaseWork> = {
 }
 
 /** Deletes the tenant for good, now: nothing of it can come back. */
-export function purgeTenant(context: Context, slug: string, options: Wait & { reason?: string | undefined }): Promise<TenantOutcome> {
+export function purgeTenant(
+  context: Context,
+  slug: string,
+  options: Wait & { reason?: string | undefined }
+): Promise<TenantOutcome> {
   return changeTenant(context, options, async (tx, claim) => {
     const tenant = await lockForChange(tx, slug, 'purged', ['active', 'suspended', 'deleted', 'purging'])
     await setTenantStatus(tx, tenant.id, 'purging')

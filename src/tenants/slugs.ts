@@ -13,7 +13,11 @@ export function slugTaken(slug: Slug): SaasctlError {
 export async function checkQuarantine(q: Queryable, slug: Slug, tenantId: string): Promise<void> {
   const until = await quarantinedUntil(q, slug, tenantId)
   if (!until) return
-  throw new SaasctlError('SLUG_QUARANTINED', `The slug "${slug}" was freed lately and is kept back until ${until.toISOString()}.`, {
-    hint: 'Choose another slug, or wait.'
-  })
+  throw new SaasctlError(
+    'SLUG_QUARANTINED',
+    `The slug "${slug}" was freed lately and is kept back until ${until.toISOString()}.`,
+    {
+      hint: 'Choose another slug, or wait.'
+    }
+  )
 }

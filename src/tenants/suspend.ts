@@ -17,7 +17,11 @@ export const tenantSuspend: Kind<TenantInput, DatabaseWork> = {
 }
 
 /** Suspends the tenant: routers refuse it from the first commit on, the server a moment later. Suspending again is OK. */
-export function suspendTenant(context: Context, slug: string, options: Wait & { reason?: string | undefined }): Promise<TenantOutcome> {
+export function suspendTenant(
+  context: Context,
+  slug: string,
+  options: Wait & { reason?: string | undefined }
+): Promise<TenantOutcome> {
   return changeTenant(context, options, async (tx, claim) => {
     const tenant = await lockForChange(tx, slug, 'suspended', ['active', 'suspended'])
     await setTenantStatus(tx, tenant.id, 'suspended')

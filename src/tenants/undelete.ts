@@ -23,7 +23,8 @@ export const tenantUndelete: Kind<UndeleteInput, DatabaseWork> = {
   steps: [
     {
       name: 'open logins',
-      act: ({ session, names, operation }) => session.openLogins(names, openAgain((operation.input as UndeleteInput).before)),
+      act: ({ session, names, operation }) =>
+        session.openLogins(names, openAgain((operation.input as UndeleteInput).before)),
       undo: ({ session, names }) => session.closeLogins(names, ['owner', 'readonly', 'app_a', 'app_b'])
     },
     {

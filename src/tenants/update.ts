@@ -37,7 +37,9 @@ export const tenantLimits: Kind<LimitsInput, DatabaseWork> = {
   failed: async (tx, { input }) => {
     if (input.before === null) return
     await write(tx, input.tenantId, { plan: input.before })
-    tx.audit(tenantEvent(input.tenantId, 'tenant.update', { plan: input.before, reason: 'the server did not take the limits' }))
+    tx.audit(
+      tenantEvent(input.tenantId, 'tenant.update', { plan: input.before, reason: 'the server did not take the limits' })
+    )
   }
 }
 
@@ -55,7 +57,8 @@ export async function updateTenant(
   change: TenantChange,
   wait: Wait
 ): Promise<TenantOutcome | { tenant: PlacedTenant; operation: null }> {
-  const plan = change.plan === undefined ? undefined : await currentPlan(context.catalog, context.folders.templates, change.plan)
+  const plan =
+    change.plan === undefined ? undefined : await currentPlan(context.catalog, context.folders.templates, change.plan)
   const needsServer = plan !== undefined && (await hasOtherLimits(context, slug, plan))
   if (needsServer && plan) {
     return changeTenant(context, wait, async (tx, claim) => {
@@ -98,7 +101,12 @@ async function writeChange(tx: Transaction, tenant: PlacedTenant, change: Tenant
     ...(labels && { labels })
   })
   const before = { plan: tenant.plan, displayName: tenant.displayName, labels: tenant.labels }
-  tx.audit(tenantEvent(tenant.id, 'tenant.update', { before, after: { ...before, ...change, ...(labels && { labels }) } as Json }))
+  tx.audit(
+    tenantEvent(tenant.id, 'tenant.update', {
+      before,
+      after: { ...before, ...change, ...(labels && { labels }) } as Json
+    })
+  )
 }
 
 function mergeLabels(present: Record<string, string>, change: Record<string, string | null>): Record<string, string> {

@@ -40,7 +40,14 @@ export function startOnTenant(
   more: Record<string, Json> = {}
 ): Promise<OperationRow> {
   const input = { tenantId: tenant.id, databaseId: databaseIdOfTenant(tenant), slug: tenant.slug, ...more }
-  return startOperation(tx, { kind, input, subject: `tenant:${tenant.id}`, tenantId: tenant.id, actor: context.actor, claim })
+  return startOperation(tx, {
+    kind,
+    input,
+    subject: `tenant:${tenant.id}`,
+    tenantId: tenant.id,
+    actor: context.actor,
+    claim
+  })
 }
 
 /**

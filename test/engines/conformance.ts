@@ -21,14 +21,14 @@ for (const { title, start } of await realEngines()) {
   t.test(title, async t => {
     const running = await start()
     t.teardown(() => running.stop())
-    await making(t, running)
-    await isolation(t, running)
-    await copies(t, running)
-    await logins(t, running)
-    await migrations(t, running)
-    await fences(t, running)
-    await dropping(t, running)
-    await refusals(t, running)
+    t.test('making', t => making(t, running))
+    t.test('isolation', t => isolation(t, running))
+    t.test('copies', t => copies(t, running))
+    t.test('logins', t => logins(t, running))
+    t.test('migrations', t => migrations(t, running))
+    t.test('fences', t => fences(t, running))
+    t.test('dropping', t => dropping(t, running))
+    t.test('refusals', t => refusals(t, running))
   })
 }
 
@@ -215,7 +215,7 @@ async function copies(t: Test, running: RunningEngine) {
   t.test('copies of one template are made at the same time', async t => {
     const made = await Promise.all([1, 2, 3, 4].map(() => make(running, template)))
     for (const copy of made) {
-      await running.query(copy.names.database, copy.as('app_a'), `insert into notes (body) values ('x')`)
+      t.ok(await running.query(copy.names.database, copy.as('app_a'), `insert into notes (body) values ('x')`))
       await drop(running, copy)
     }
   })
@@ -369,7 +369,10 @@ async function fences(t: Test, running: RunningEngine) {
     const lock = uuidv7()
     const first = await engine.enter(access, fence(lock))
     let asked = false
-    const second = engine.enter(access, { ...fence(lock), confirm: async () => void (asked = true) })
+    const confirm = async () => {
+      asked = true
+    }
+    const second = engine.enter(access, { ...fence(lock), confirm })
     await new Promise(resolve => setTimeout(resolve, 150))
     t.equal(asked, false)
     await first.end()
@@ -379,6 +382,7 @@ async function fences(t: Test, running: RunningEngine) {
 
   t.test('operations on different things do not wait for each other', async t => {
     const held = await Promise.all([1, 2, 3].map(() => engine.enter(access, fence())))
+    t.equal(held.length, 3)
     for (const session of held) await session.end()
   })
 }

@@ -133,8 +133,7 @@ const sql: EngineSql = {
     `insert into saasctl.identity (database_id) values (gen_random_uuid())`,
     'delete from saasctl.identity',
     'select * from saasctl.pgmigrations',
-    `insert into saasctl.pgmigrations (name, run_on) values ('x', now())`,
-    'grant select on notes to public'
+    `insert into saasctl.pgmigrations (name, run_on) values ('x', now())`
   ],
   forbiddenToReadonly: [
     `insert into notes (body) values ('x')`,

@@ -25,13 +25,26 @@ export function rolePairs(from: DatabaseNames, to: DatabaseNames): RolePair[] {
  */
 export function handOver(owning: RolePair[], pairs: RolePair[]): string {
   const reassign = owning.map(pair => `REASSIGN OWNED BY ${id(pair.old)} TO ${id(pair.new)}`)
-  return [block(nothingShared(pairs)), ...reassign, block(translateRights(pairs)), block(nothingLeft(pairs))].join(
-    ';\n'
-  )
+  return [
+    block(nothingShared(pairs)),
+    block(handOverSchemas(owning)),
+    ...reassign,
+    block(translateRights(pairs)),
+    block(nothingLeft(pairs))
+  ].join(';\n')
 }
 
 const oldRoles = (pairs: RolePair[]) =>
   `ARRAY[${pairs.map(pair => `pg_catalog.to_regrole(${literal(id(pair.old))})::oid`).join(', ')}]`
+
+/** The pairs as a table: OID and quoted name of the old role, quoted name of the new. */
+function pairTable(pairs: RolePair[]): string {
+  const rows = pairs.map(pair => {
+    const old = literal(id(pair.old))
+    return `(pg_catalog.to_regrole(${old})::oid, ${old}, ${literal(id(pair.new))})`
+  })
+  return `(VALUES ${rows.join(', ')}) AS pair (old, old_name, new_name)`
+}
 
 const nothingShared = (pairs: RolePair[]) => `
 BEGIN
@@ -41,6 +54,19 @@ BEGIN
   ) THEN
     RAISE EXCEPTION 'a role of the template owns a database or tablespace' USING ERRCODE = '${guardStates.foreign}';
   END IF;
+END`
+
+/** Schemas first: REASSIGN takes objects as it finds them, and asks that the new owner may CREATE where each one is. */
+const handOverSchemas = (owning: RolePair[]) => `
+DECLARE
+  statement text;
+BEGIN
+  FOR statement IN
+    SELECT pg_catalog.format('ALTER SCHEMA %I OWNER TO %s', n.nspname, pair.new_name)
+    FROM ${pairTable(owning)} JOIN pg_catalog.pg_namespace n ON n.nspowner = pair.old
+  LOOP
+    EXECUTE statement;
+  END LOOP;
 END`
 
 const nothingLeft = (pairs: RolePair[]) => `
@@ -63,9 +89,7 @@ DECLARE
   statement text;
 BEGIN
   FOR statement IN
-    WITH pair (old, old_name, new_name) AS (
-      VALUES ${pairs.map(pair => `(pg_catalog.to_regrole(${literal(id(pair.old))})::oid, ${literal(id(pair.old))}, ${literal(id(pair.new))})`).join(',\n        ')}
-    ),
+    WITH pair AS (SELECT * FROM ${pairTable(pairs)}),
     ${objectRights},
     ${defaultRights},
     ${policies}
@@ -129,7 +153,7 @@ const defaultRights = `
           WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END AS kind,
         CASE WHEN d.defaclnamespace = 0
           THEN pg_catalog.acldefault(CASE d.defaclobjtype WHEN 'S' THEN 's' ELSE d.defaclobjtype END, d.defaclrole)
-          ELSE '{}' END AS base
+          END AS base
       FROM pg_catalog.pg_default_acl d JOIN pair ON pair.old = d.defaclrole
       LEFT JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace
     ),

@@ -1,9 +1,9 @@
+import { scramVerifier } from '../../scram.js'
 import type { Secret } from '../../secret.js'
 import { type DatabaseNames, type LoginRole, loginRoles, type NewLogins } from '../engine.js'
 import { connectionLimits } from './limits.js'
 import { rolesOf } from './names.js'
 import { id, literal } from './quote.js'
-import { scramVerifier } from '../../scram.js'
 import type { Session } from './session.js'
 import { endLateSessions, ofLogins } from './terminate.js'
 

@@ -15,7 +15,6 @@ export class PostgresEngine implements Engine {
   readonly name = 'postgres'
   readonly defaultPort = 5432
   readonly maintenance = 'postgres'
-  readonly maintenance = 'postgres'
   readonly names = namesOf
   readonly identify = identify
   readonly appliedMigrations = appliedMigrations

@@ -1,0 +1,57 @@
+import type { Saasctl } from './saasctl.js'
+import { packageVersion } from './version.js'
+
+export interface WorkerLine {
+  level: 'info' | 'error'
+  message: string
+  operation?: string
+}
+
+/**
+ * Works operations for everybody until `signal` aborts; then takes no more, lets those at work come to their next step's end
+ * and returns. Any number of workers on any hosts share the work.
+ */
+export async function runWorker(
+  saasctl: Saasctl,
+  options: { concurrency: number; log: (line: WorkerLine) => void; signal: AbortSignal }
+): Promise<void> {
+  const [{ default: pg }, { startWorker }, { purgeDue }, { keepWarm }] = await Promise.all([
+    import('pg'),
+    import('./operations/worker.js'),
+    import('./tenants/purge.js'),
+    import('./templates/warm.js')
+  ])
+  const pool = new pg.Pool({
+    connectionString: saasctl.catalogUrl,
+    max: options.concurrency + 2,
+    application_name: 'saasctl worker'
+  })
+  pool.on('error', () => {})
+  pool.on('connect', client => client.on('error', () => {}))
+  try {
+    const worker = await startWorker(saasctl.catalog, pool, saasctl.operations, {
+      concurrency: options.concurrency,
+      beatMs: saasctl.config.beat,
+      version: packageVersion(),
+      log: options.log,
+      onMinute: async () => {
+        const purged = await purgeDue(saasctl)
+        if (purged > 0) options.log({ level: 'info', message: `${purged} tenants whose grace is over will be purged` })
+        const warmed = await keepWarm(saasctl)
+        if (warmed > 0)
+          options.log({ level: 'info', message: `${warmed} warm databases will be made or brought to head` })
+      }
+    })
+    options.log({ level: 'info', message: `worker ${worker.id} is ready` })
+    await aborted(options.signal)
+    options.log({ level: 'info', message: 'worker stops: finishing what it has begun' })
+    await worker.stop()
+  } finally {
+    await pool.end()
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+}
