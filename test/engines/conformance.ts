@@ -449,9 +449,9 @@ async function refusals(t: Test, running: RunningEngine) {
     t.teardown(() => drop(running, a))
     const session = await engine.enter(access, fence())
     running.kill()
+    await running.restart()
     await t.rejects(session.setLimits(a.names, limits), { code: 'SERVER_UNREACHABLE', retryable: true })
     await session.end()
-    await running.restart()
     t.match(await engine.state(access, a.names), { database: 'open' })
   })
 }

@@ -17,6 +17,8 @@ export interface Way {
 /** Names of ours are always qualified; what is not is looked up in the system's own schema alone. */
 const SETTINGS = {
   search_path: 'pg_catalog,pg_temp',
+  // What a step reports as done must outlive a crash, also on a server that leaves its other commits to chance.
+  synchronous_commit: 'on',
   // A peer that is gone without a word keeps its locks for two hours by default. Here it is noticed in about a minute.
   tcp_keepalives_idle: '30',
   tcp_keepalives_interval: '10',

@@ -65,7 +65,7 @@ async function applyWrapped(session: Session, step: Step): Promise<void> {
   try {
     await session.run(head + step.sql + foot)
   } catch (error) {
-    if (session.inTransaction) await session.run('ROLLBACK')
+    await session.rollback()
     if (answerOf(error)?.state === guardStates.done) return
     throw failure(error, session, step, head.length)
   }

@@ -8,7 +8,7 @@ export async function runScript(session: Session, sql: string): Promise<void> {
   try {
     await session.run(`${head}${sql}\n;COMMIT; RESET ROLE; RESET ALL`)
   } catch (error) {
-    if (session.inTransaction) await session.run('ROLLBACK')
+    await session.rollback()
     const answer = answerOf(error)
     if (!answer || !(error instanceof SaasctlError) || error.code !== 'SERVER_FAILED') throw error
     const line = answer.position === undefined ? '' : ` at line ${lineAt(sql, answer.position - head.length)}`

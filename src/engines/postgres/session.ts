@@ -29,13 +29,9 @@ export class Session {
     return Number.parseInt(this.#version, 10)
   }
 
-  get inTransaction(): boolean {
-    return !this.#lost && this.#client.getTransactionStatus() !== 'I'
-  }
-
   /** Whether the connection is gone, or stands inside a transaction that nobody ended. */
   get inDoubt(): boolean {
-    return this.#lost || this.inTransaction
+    return this.#lost || this.#client.getTransactionStatus() !== 'I'
   }
 
   /** One statement with parameters. */
@@ -54,6 +50,14 @@ export class Session {
     } catch (error) {
       throw this.#translated(error)
     }
+  }
+
+  /**
+   * Leaves the transaction that an error left open, if there is one. It is always sent: the driver reports an error before
+   * it hears from the server whether a transaction is open.
+   */
+  async rollback(): Promise<void> {
+    if (!this.#lost) await this.run('ROLLBACK')
   }
 
   /** Ends the session, without waiting for a server that does not answer. */

@@ -44,10 +44,11 @@ export async function endLateSessions(session: Session, sessions: Sessions): Pro
   await endSessions(session, sessions)
 }
 
+/** The kind of a backend is hidden from control; only those of clients have a login and a database. */
 async function terminate(session: Session, { where, values }: Sessions): Promise<number> {
   const found = await session.rows(
     `SELECT pid, pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-     WHERE pid <> pg_catalog.pg_backend_pid() AND backend_type = 'client backend' AND ${where}`,
+     WHERE pid <> pg_catalog.pg_backend_pid() AND ${where}`,
     values
   )
   return found.length

@@ -1,0 +1,94 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { duration } from '../src/config.js'
+import { environment } from './environment.js'
+
+export type Output = 'table' | 'json' | 'ndjson'
+
+/** The flags that every command takes. */
+export interface Flags {
+  output: Output
+  quiet: boolean
+  verbose: boolean
+  yes: boolean
+  wait: boolean
+  /** Milliseconds. */
+  timeout?: number
+  embedded?: true
+  catalog?: string
+  home?: string
+}
+
+export function addGlobalFlags(program: Command): void {
+  const table = new Option('-o, --output <form>', 'how to print data').choices(['table', 'json', 'ndjson'])
+  program
+    .addOption(table.default('table'))
+    .option('-q, --quiet', 'print data and errors only', false)
+    .option('-v, --verbose', 'print every step, and where an error comes from', false)
+    .option('-y, --yes', 'do not ask before changing many tenants', false)
+    .option('--timeout <duration>', 'wait no longer than this, as in 30s or 10m', milliseconds)
+    .option('--no-wait', 'leave the work to a worker and come back at once')
+    .option('--catalog <url>', 'the catalog: postgres://LOGIN@HOST:PORT/DATABASE')
+    .option('--home <folder>', 'where the embedded server and the keys are')
+    .option('--embedded', 'allow the embedded server under NODE_ENV=production')
+  fromEnvironment(program)
+}
+
+/** A consent that stands in the environment would be given to commands that nobody has thought of. */
+const neverFromEnvironment = new Set(['yes', 'confirm', 'now', 'reveal', 'all', 'password', 'help'])
+/** These are settings: src/config.ts reads their variables. */
+const settings = new Set(['catalog', 'home', 'embedded', 'concurrency'])
+
+/** Lets every flag of the command come from its SAASCTL_ variable; a switch is left off by "0", "no", "off" and "false". */
+export function fromEnvironment(command: Command): void {
+  for (const option of command.options) {
+    const name = option.name()
+    const variable = `SAASCTL_${name.toUpperCase().replaceAll('-', '_')}`
+    const value = environment[variable]
+    if (value === undefined || value === '' || neverFromEnvironment.has(name) || settings.has(name)) continue
+    if (!option.required && !option.optional && /^(0|no|off|false)$/i.test(value)) continue
+    option.env(variable)
+  }
+  for (const verb of command.commands) fromEnvironment(verb)
+}
+
+/** Reads a duration such as 30s, 10m or 7d. */
+export function milliseconds(text: string): number {
+  return parsed(() => duration(text))
+}
+
+export function count(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
+  return Number(text)
+}
+
+/** A parser for commander out of one that throws. */
+export function parsed<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw new InvalidArgumentError(`It ${(error as Error).message}.`)
+  }
+}
+
+/** Adds one `key=value` or several with commas between; `key-` takes a label away where that is allowed. */
+export function collectLabels(text: string, before: Record<string, string | null> = {}): Record<string, string | null> {
+  const labels = { ...before }
+  for (const part of text.split(',')) {
+    const match = /^([a-z][a-z0-9-]*?)(?:=(.*)|(-))$/.exec(part.trim())
+    if (!match?.[1]) throw new InvalidArgumentError('Write it as key=value, with a key of a-z, 0-9 and dashes.')
+    labels[match[1]] = match[3] ? null : (match[2] ?? '')
+  }
+  return labels
+}
+
+/** As `collectLabels`, where there is nothing to take away. */
+export function collectNewLabels(text: string, before: Record<string, string> = {}): Record<string, string> {
+  const labels = collectLabels(text, before)
+  if (Object.values(labels).includes(null)) throw new InvalidArgumentError('Write it as key=value.')
+  return labels as Record<string, string>
+}
+
+/** Adds names given one by one or with commas between. */
+export function collectNames(text: string, before: string[] = []): string[] {
+  return [...before, ...text.split(',').map(name => name.trim()).filter(Boolean)]
+}

@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+import { CommanderError } from 'commander'
+import { asSaasctlError } from '../src/errors.js'
+import { checkArguments, normalArguments, outputIn } from './arguments.js'
+import { complain } from './complain.js'
+import { makeProgram, usageError } from './program.js'
+
+// A reader that has seen enough, such as `head`, is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+
+/** Runs one command line. The only place where an error becomes an exit code. */
+async function run(argv: string[]): Promise<number> {
+  const program = makeProgram()
+  try {
+    checkArguments(argv)
+    await program.parseAsync(normalArguments(argv), { from: 'user' })
+    return 0
+  } catch (thrown) {
+    if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0
+    const error = thrown instanceof CommanderError ? usageError(program, thrown, argv) : asSaasctlError(thrown)
+    const { output = outputIn(argv), verbose = false } = program.opts()
+    complain(error, { json: output !== 'table', verbose })
+    return error.exit
+  }
+}
+
+process.exitCode = await run(process.argv.slice(2))
