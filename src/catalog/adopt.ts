@@ -1,9 +1,12 @@
 import type { Actor } from './audit.js'
 import type { Catalog } from './catalog.js'
 
+/** More takeovers than any operation of the lost catalog can have had after the backup. */
+const EPOCH_LEAP = 1_000_000
+
 /**
- * Declares a restored catalog the present one: a new incarnation, which every fence and router sees, and no operation of
- * the past goes on by itself. Gives the incarnations before and after.
+ * Declares a restored catalog the present one: a new incarnation, which every router sees, and epochs beyond all that the
+ * lost catalog may have given out, so that its processes are fenced off. Gives the incarnations before and after.
  */
 export async function adoptCatalog(catalog: Catalog, actor: Actor): Promise<{ before: string; after: string }> {
   return catalog.transaction(actor, async tx => {
@@ -17,6 +20,11 @@ export async function adoptCatalog(catalog: Catalog, actor: Actor): Promise<{ be
       'purged',
       'failed'
     ])
+    await tx.query(
+      `update saasctl.operation set epoch = epoch + $1, owner = null, lease_until = null
+       where status in ('queued', 'running', 'waiting', 'undoing')`,
+      [EPOCH_LEAP]
+    )
     tx.audit({ chain: 'catalog', action: 'catalog.adopt', subject: 'catalog', payload: row })
     return row
   })

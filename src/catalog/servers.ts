@@ -116,6 +116,10 @@ export async function serversWithRoom(q: Queryable, wish: Wish): Promise<ServerR
   )
 }
 
+export async function lockServer(tx: Queryable, serverId: string): Promise<void> {
+  await tx.query('select from saasctl.server where id = $1 for update', [serverId])
+}
+
 /** Takes one place on the server; false when it was filled or cordoned meanwhile. */
 export async function takePlace(q: Queryable, serverId: string): Promise<boolean> {
   const rows = await q.query(

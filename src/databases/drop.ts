@@ -18,7 +18,16 @@ export const databaseDrop: Kind<DropInput, DatabaseWork> = {
   exclusion: 'shared',
   pivot: 'start',
   open: async (tools, operation) => new DatabaseWork(operation, await gather(tools, operation.input.databaseId)),
-  steps: [...dropSteps, { name: 'forget it', commit: (tx, work) => recordDropped(tx, work.database.id) }]
+  steps: [
+    ...dropSteps,
+    {
+      name: 'forget it',
+      commit: async (tx, { database }) => {
+        await recordDropped(tx, database.id)
+        tx.audit({ chain: 'database', action: 'database.drop', subject: `database:${database.id}`, payload: { name: database.name } })
+      }
+    }
+  ]
 }
 
 /** Promises to drop a database; it is nobody's from this transaction on. */

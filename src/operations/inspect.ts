@@ -32,7 +32,13 @@ export async function resumeOperation(context: Context, id: string, follow: Foll
 /** Asks the operation to stop at its next step and to take back what it made. OPERATION_STATE when it is over. */
 export async function cancelOperation(context: Context, id: string): Promise<OperationRow> {
   const operation = await mustFind(context, id)
-  const asked = !isOver(operation.status) && (await requestCancel(context.catalog, id))
+  const asked =
+    !isOver(operation.status) &&
+    (await context.catalog.transaction(context.actor, async tx => {
+      const chain = operation.tenantId ? `tenant:${operation.tenantId}` : 'operation'
+      tx.audit({ chain, action: 'operation.cancel', subject: `operation:${id}`, payload: { kind: operation.kind } })
+      return requestCancel(tx, id)
+    }))
   if (!asked) {
     throw new SaasctlError('OPERATION_STATE', `Operation ${id} is ${operation.status} and cannot be cancelled.`, {
       operationId: id

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Catalog } from '../catalog/catalog.js'
-import { claimOperation, isOver, type OperationRow, operationById } from '../catalog/operations.js'
+import { claimOperation, isOver, type OperationRow, operationById, requestCancel } from '../catalog/operations.js'
 import { liveWorkers } from '../catalog/workers.js'
 import { asSaasctlError, fromRecord, SaasctlError } from '../errors.js'
 import type { Failpoint } from './failpoints.js'
@@ -22,6 +22,9 @@ export interface Follow {
   /** Asks for cancellation when it aborts. */
   signal?: AbortSignal | undefined
 }
+
+/** After this many tries somebody who waits is told; about 6 s when every try fails at once. */
+const patience = 6
 
 /** How long after its last heartbeat a worker still counts as alive. */
 export const workerLifeSeconds = 20
@@ -71,17 +74,20 @@ export class Operations {
    */
   async follow(started: OperationRow, follow: Follow = {}): Promise<OperationRow> {
     const deadline = follow.timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + follow.timeoutMs
-    const mine = started.owner === this.settings.owner && started.status === 'running'
-    if (mine) {
-      if (started.after) await this.#first(started.after, follow)
-      await this.#workHere(started, follow)
-    }
-    for (let pause = 20; ; pause = Math.min(pause * 1.5, 500)) {
-      const now = await this.#look(started.id)
-      if (isOver(now.status)) return ended(now)
-      if (performance.now() > deadline) throw stillRunning(now)
-      if (now.owner === null && !(await this.haveWorker())) await this.#tryHere(now, follow)
-      else await sleep(pause)
+    const cancel = () => requestCancel(this.#catalog, started.id).catch(() => {})
+    follow.signal?.addEventListener('abort', cancel, { once: true })
+    try {
+      if (started.owner === this.settings.owner && started.status === 'running') await this.#workHere(started, follow)
+      for (let pause = 20; ; pause = Math.min(pause * 1.5, 500)) {
+        const now = await this.#look(started.id)
+        if (isOver(now.status)) return ended(now)
+        const worker = await this.haveWorker()
+        if (performance.now() > deadline || (!worker && now.attempt >= patience)) throw stillRunning(now)
+        if (worker) await sleep(pause)
+        else await this.#tryHere(now, follow, pause)
+      }
+    } finally {
+      follow.signal?.removeEventListener('abort', cancel)
     }
   }
 
@@ -91,11 +97,12 @@ export class Operations {
     if (first && !isOver(first.status)) await this.follow(first, follow).catch(() => {})
   }
 
-  async #tryHere(operation: OperationRow, follow: Follow): Promise<void> {
+  /** Whether it is due and nobody's is for the catalog to say, by its own clock. */
+  async #tryHere(operation: OperationRow, follow: Follow, pause: number): Promise<void> {
     if (operation.after) await this.#first(operation.after, follow)
     const claimed = await claimOperation(this.#catalog, operation.id, this.settings)
     if (claimed) await this.#workHere(claimed, follow)
-    else await sleep(100)
+    else await sleep(pause)
   }
 
   /** A lost lease is no failure: whoever has the operation now is followed instead. */
@@ -134,6 +141,6 @@ function stillRunning(operation: OperationRow): SaasctlError {
   const reason = operation.error ? ` Its last try ended with: ${operation.error.message}` : ''
   return new SaasctlError('STILL_RUNNING', `${operation.kind} is still ${operation.status}.${reason}`, {
     operationId: operation.id,
-    hint: `Follow it with "saasctl operation watch ${operation.id}".`
+    hint: `A worker goes on with it; without one, run "saasctl operation resume ${operation.id}".`
   })
 }

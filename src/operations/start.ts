@@ -48,7 +48,8 @@ export async function startOperation<Input extends Json>(
     actor: wish.actor,
     after: wish.after ?? null,
     steps: wish.kind.steps.map(step => step.name),
-    claim: wish.claim
+    // One that must wait for another is nobody's until then: a lease would run out meanwhile.
+    claim: wish.after === undefined ? wish.claim : null
   })
 }
 

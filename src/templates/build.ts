@@ -8,7 +8,7 @@ import {
   templateDatabase
 } from '../catalog/databases.js'
 import { lockSubject, type OperationRow, openOperationOn } from '../catalog/operations.js'
-import { type ServerRow, takePlace } from '../catalog/servers.js'
+import { lockServer, type ServerRow, takePlace } from '../catalog/servers.js'
 import { startDrop } from '../databases/drop.js'
 import { recordDropped } from '../databases/drop-steps.js'
 import { promiseLogins } from '../databases/logins.js'
@@ -130,6 +130,8 @@ export async function startBuild(
   options: { claim: { owner: string; leaseMs: number } | null; again?: boolean }
 ): Promise<OperationRow | undefined> {
   const subject = `template:${template.id}@${server.id}`
+  // The server's row first, as whoever places a tenant does: two orders would wait for each other.
+  await lockServer(tx, server.id)
   await lockSubject(tx, subject)
   const open = await openOperationOn(tx, templateBuild.name, subject)
   if (open) return open

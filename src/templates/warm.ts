@@ -30,7 +30,16 @@ export const warmCreate: Kind<WarmInput, CopyWork> = {
   inputVersion: 1,
   exclusion: 'shared',
   open: async (tools, operation) => new CopyWork(operation, await gather(tools, operation.input.databaseId)),
-  steps: [...createSteps, { name: 'offer', commit: (tx, { database }) => setDatabaseState(tx, database.id, 'ready') }],
+  steps: [
+    ...createSteps,
+    {
+      name: 'offer',
+      commit: async (tx, { database }) => {
+        await setDatabaseState(tx, database.id, 'ready')
+        tx.audit({ chain: 'database', action: 'warm.create', subject: `database:${database.id}`, payload: { name: database.name } })
+      }
+    }
+  ],
   failed: (tx, { input }) => recordDropped(tx, input.databaseId)
 }
 

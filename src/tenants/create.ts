@@ -3,7 +3,7 @@ import { tenantEvent } from '../catalog/audit.js'
 import type { Transaction } from '../catalog/catalog.js'
 import { claimWarm, insertDatabase, place, setDatabaseState } from '../catalog/databases.js'
 import { violates } from '../catalog/errors.js'
-import { isOver, type OperationRow } from '../catalog/operations.js'
+import type { OperationRow } from '../catalog/operations.js'
 import { insertTenant, setTenantStatus } from '../catalog/tenants.js'
 import { createSteps } from '../databases/create-steps.js'
 import { recordDropped } from '../databases/drop-steps.js'
@@ -88,7 +88,7 @@ export async function createTenant(
   const plan = await currentPlan(catalog, folders.templates, asked.plan ?? template.definition.defaultPlan)
   const wish: Wish = { ...asked, slug, id: uuidv7(), template: template.name, plan: plan.name }
   const promised = await promise(context, wish, { template, plan }, wait)
-  const operation = wait.wait && !isOver(promised.status) ? await context.operations.follow(promised, wait) : promised
+  const operation = wait.wait && promised.status !== 'succeeded' ? await context.operations.follow(promised, wait) : promised
   return { tenant: await mustFind(catalog, operation.tenantId ?? wish.id), operation }
 }
 
@@ -128,6 +128,7 @@ async function fromWarm(
 ): Promise<OperationRow | undefined> {
   if (wish.engine && !template.definition.engines[wish.engine]) return undefined
   const { catalog, actor } = context
+  const claim = await context.operations.claim(wait.wait)
   const done = await catalog.transaction(actor, async tx => {
     const profile = profileOf(plan)
     const database = await claimWarm(tx, {
@@ -143,9 +144,10 @@ async function fromWarm(
     tx.audit(tenantEvent(wish.id, 'tenant.activate', { warm: true }))
     const input = { tenantId: wish.id, databaseId: database.id, slug: wish.slug }
     const operation = await recordOperation(tx, { kind: tenantCreate, input, tenantId: wish.id, actor, idempotent })
-    return { operation, otherLimits: database.profile !== profile }
+    const limits = database.profile === profile ? undefined : await startLimits(tx, context, wish.id, plan, claim)
+    return { operation, limits }
   })
-  if (done?.otherLimits) await startLimits(context, wish.id, plan, wait)
+  if (done?.limits && wait.wait) await context.operations.follow(done.limits, wait)
   return done?.operation
 }
 

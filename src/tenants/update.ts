@@ -2,6 +2,7 @@ import type { Json } from '../canonical.js'
 import { tenantEvent } from '../catalog/audit.js'
 import type { Transaction } from '../catalog/catalog.js'
 import { setLimits } from '../catalog/databases.js'
+import type { OperationRow } from '../catalog/operations.js'
 import { type PlacedTenant, updateTenant as write } from '../catalog/tenants.js'
 import type { DatabaseWork } from '../databases/work.js'
 import type { DatabaseLimits } from '../engines/engine.js'
@@ -75,12 +76,15 @@ export async function updateTenant(
   return { tenant: await mustFind(context.catalog, id), operation: null }
 }
 
-/** A warm database made for another plan gets its new plan's limits, in a following operation. */
-export async function startLimits(context: Context, tenantId: string, plan: KeptPlan, wait: Wait): Promise<void> {
-  await changeTenant(context, wait, async (tx, claim) => {
-    const tenant = await lockForChange(tx, tenantId, 'updated', ['active', 'suspended'])
-    return startOnTenant(tx, context, tenantLimits, tenant, claim, limitsOf(plan, null))
-  })
+/** A warm database made for another plan gets its new plan's limits, in an operation that is promised with the claim. */
+export async function startLimits(
+  tx: Transaction,
+  context: Context,
+  tenantId: string,
+  plan: KeptPlan,
+  claim: { owner: string; leaseMs: number } | null
+): Promise<OperationRow> {
+  return startOnTenant(tx, context, tenantLimits, await mustFind(tx, tenantId), claim, limitsOf(plan, null))
 }
 
 function limitsOf(plan: KeptPlan, before: string | null): Record<string, Json> {

@@ -40,7 +40,7 @@ export async function controlPlane(options: ControlPlaneOptions = {}): Promise<C
   try {
     const adminUrl = await emptyCatalog(server)
     await migrateCatalog(adminUrl)
-    const { url } = await createCatalogLogin(adminUrl, 'control')
+    const { url } = await createCatalogLogin(adminUrl, 'control', { name: 'tester', proof: 'asserted' })
     const env: Record<string, string> = {
       SAASCTL_CATALOG_URL: url,
       SAASCTL_HOME: home,

@@ -48,6 +48,8 @@ export interface TestServerOptions {
   config?: Record<string, string>
   /** Replaces `pg_hba.conf`. A server for catalogs alone: `host all all 127.0.0.1/32 scram-sha-256`. */
   hba?: string
+  /** Where its data goes, `scratch` by default; the server's user must be able to get there. */
+  folder?: string
 }
 
 const user = await unprivilegedUser()
@@ -97,7 +99,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   if (!binaries) throw new Error('No PostgreSQL was found; ask skipWithoutPostgres first.')
   const template = await templateOf(binaries)
 
-  const folder = await mkdtemp(join(scratch, 'saasctl-test.'))
+  const folder = await mkdtemp(join(options.folder ?? scratch, 'saasctl-test.'))
   if (user) await chown(folder, user.uid, user.gid)
   const endWatch = watch(folder)
   const dataDir = join(folder, 'data')

@@ -19,6 +19,8 @@ const SETTINGS = {
   search_path: 'pg_catalog,pg_temp',
   // What a step reports as done must outlive a crash, also on a server that leaves its other commits to chance.
   synchronous_commit: 'on',
+  // Compiling a query over the system's tables takes longer than running it.
+  jit: 'off',
   // A peer that is gone without a word keeps its locks for two hours by default. Here it is noticed in about a minute.
   tcp_keepalives_idle: '30',
   tcp_keepalives_interval: '10',

@@ -14,14 +14,15 @@ import { endLateSessions, ofLogins } from './terminate.js'
 export async function makeLogins(session: Session, { names, passwords, limits }: NewLogins): Promise<void> {
   const there = await existing(session, rolesOf(names))
   const bound = connectionLimits(limits)
+  const verifiers = await Promise.all(loginRoles.map(role => scramVerifier(passwords[role])))
   const statements = [names.members, names.app]
     .filter(group => !there.has(group))
     .map(group => `CREATE ROLE ${id(group)} NOLOGIN`)
-  for (const role of loginRoles) {
+  for (const [index, role] of loginRoles.entries()) {
     const login = names.logins[role]
     const verb = there.has(login) ? 'ALTER ROLE' : 'CREATE ROLE'
-    const verifier = literal(await scramVerifier(passwords[role]))
     const door = role === 'owner' ? 'LOGIN ' : ''
+    const verifier = literal(verifiers[index] ?? '')
     statements.push(`${verb} ${id(login)} ${door}CONNECTION LIMIT ${bound[role]} PASSWORD ${verifier}`)
   }
   const { owner, app_a, app_b, readonly } = names.logins

@@ -1,0 +1,1 @@
+import { profileOf, type KeptPlan } from '../src/templates/register.js'

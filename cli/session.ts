@@ -1,0 +1,104 @@
+import { relative } from 'node:path'
+import type { Command } from 'commander'
+import { type Config, loadConfig } from '../src/config.js'
+import type { Saasctl } from '../src/saasctl.js'
+import type { Wait } from '../src/tenants/work.js'
+import type { Flags } from './flags.js'
+import { Interrupt } from './interrupt.js'
+import { Print } from './print.js'
+import { Progress } from './progress.js'
+import { plural } from './text.js'
+
+/** What a command has without a catalog. */
+export interface Desk {
+  flags: Flags
+  print: Print
+  progress: Progress
+  /** The configuration with the flags on top; CONFIG_INVALID names every problem. */
+  config(more?: { concurrency?: string }): Config
+}
+
+/** What a command has with one. */
+export interface Session extends Desk {
+  saasctl: Saasctl
+  interrupt: Interrupt
+  /** How a use-case is to be followed. `label` names the tenant in front of each step, when there are several. */
+  wait(label?: string): Wait
+}
+
+type Action = (...args: unknown[]) => Promise<void>
+
+/** An action that needs no catalog. Gets the flags of the command, then its arguments. */
+export function withDesk<Options, Args extends unknown[]>(work: (desk: Desk, options: Options, ...args: Args) => Promise<void>): Action {
+  return async (...args) => {
+    const command = args.pop() as Command
+    args.pop()
+    const flags = command.optsWithGlobals<Flags>()
+    const progress = new Progress(flags)
+    const desk: Desk = { flags, progress, print: new Print(flags.output), config: (more = {}) => configOf(flags, more) }
+    try {
+      await work(desk, flags as Options, ...(args as Args))
+    } finally {
+      progress.clear()
+    }
+  }
+}
+
+/** An action on the catalog: opened before, closed after, whatever happens. */
+export function withSaasctl<Options, Args extends unknown[]>(
+  work: (session: Session, options: Options, ...args: Args) => Promise<void>
+): Action {
+  return withDesk<Options, Args>(async (desk, options, ...args) => {
+    await inSession(desk, desk.config(), session => work(session, options, ...args))
+  })
+}
+
+/** Opens the catalog for `work`, and says what a person should know about it: where it is, and what was left unfinished. */
+export async function inSession(desk: Desk, config: Config, work: (session: Session) => Promise<void>): Promise<void> {
+  const { open } = await import('../src/saasctl.js')
+  const { flags, progress } = desk
+  const saasctl = await open(config, { report: sentence => progress.notice(sentence) })
+  const interrupt = new Interrupt(saasctl, progress)
+  try {
+    if (saasctl.embedded) progress.notice(`Using the embedded catalog in ${relative(process.cwd(), config.home) || '.'}.`)
+    const unfinished = unfinishedOperations(saasctl)
+    await work({ ...desk, saasctl, interrupt, wait: label => waitOf(flags, progress, interrupt, label) })
+    await mention(unfinished, progress)
+  } finally {
+    interrupt.end()
+    await saasctl.close()
+  }
+}
+
+function configOf({ catalog, home, embedded }: Flags, { concurrency }: { concurrency?: string }): Config {
+  return loadConfig({ flags: { catalog, home, embedded: embedded && 'yes', concurrency } })
+}
+
+function waitOf(flags: Flags, progress: Progress, interrupt: Interrupt, label: string | undefined): Wait {
+  if (flags.wait) interrupt.follow()
+  return {
+    wait: flags.wait,
+    timeoutMs: flags.timeout,
+    signal: interrupt.signal,
+    onProgress: line => {
+      interrupt.saw(line.operation)
+      progress.step(label, line)
+    }
+  }
+}
+
+/** Asked for while the command works, and before it starts anything of its own. */
+async function unfinishedOperations({ catalog }: Saasctl): Promise<string[]> {
+  const { orphanedOperations } = await import('../src/catalog/operations.js')
+  return orphanedOperations(catalog).then(
+    rows => rows.map(row => row.id),
+    () => []
+  )
+}
+
+async function mention(unfinished: Promise<string[]>, progress: Progress): Promise<void> {
+  const [first, ...others] = await unfinished
+  if (first === undefined) return
+  const what = others.length === 0 ? `Operation ${first} was` : `${plural(others.length + 1, 'operation')} were`
+  progress.notice(`${what} left unfinished; go on with "saasctl operation resume ${first}", or start "saasctl worker".`)
+}
