@@ -59,12 +59,12 @@ export async function inSession(desk: Desk, config: Config, work: (session: Sess
   const { flags, progress } = desk
   const saasctl = await open(config, { report: sentence => progress.notice(sentence) })
   const interrupt = new Interrupt(saasctl, progress)
+  if (saasctl.embedded) progress.notice(`Using the embedded catalog in ${relative(process.cwd(), config.home) || '.'}.`)
+  const unfinished = unfinishedOperations(saasctl)
   try {
-    if (saasctl.embedded) progress.notice(`Using the embedded catalog in ${relative(process.cwd(), config.home) || '.'}.`)
-    const unfinished = unfinishedOperations(saasctl)
     await work({ ...desk, saasctl, interrupt, wait: label => waitOf(flags, progress, interrupt, label) })
-    await mention(unfinished, progress)
   } finally {
+    await mention(unfinished, progress)
     interrupt.end()
     await saasctl.close()
   }

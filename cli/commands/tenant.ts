@@ -1,0 +1,18 @@
+import type { Command } from 'commander'
+import { addCreate } from './tenant/create.js'
+import { addDelete } from './tenant/delete.js'
+import { addEnter } from './tenant/enter.js'
+import { addLook } from './tenant/look.js'
+import { addMigrate } from './tenant/migrate.js'
+import { addPause } from './tenant/pause.js'
+import { addUpdate } from './tenant/update.js'
+
+export function tenant(noun: Command): void {
+  addCreate(noun)
+  addLook(noun)
+  addUpdate(noun)
+  addMigrate(noun)
+  addPause(noun)
+  addDelete(noun)
+  addEnter(noun)
+}

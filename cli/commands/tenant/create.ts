@@ -1,0 +1,48 @@
+import { type Command, Option } from 'commander'
+import type { NewTenant } from '../../../src/tenants/create.js'
+import { printSteps } from '../../dry-run.js'
+import { printOutcome } from '../../fleet.js'
+import { collectNewLabels } from '../../flags.js'
+import { verb } from '../../help.js'
+import { type Session, withSaasctl } from '../../session.js'
+
+interface Options extends Omit<NewTenant, 'slug' | 'labels'> {
+  label?: Record<string, string>
+  dryRun?: true
+}
+
+export function addCreate(noun: Command): void {
+  verb(noun, 'create <slug>', 'Make a tenant with a database of its own', [
+    'tenant create acme',
+    'tenant create acme --plan pro --label tier=gold',
+    'tenant create acme --region eu --display-name "Acme GmbH"',
+    'tenant create acme --dry-run  # the steps, and nothing else'
+  ])
+    .option('--template <name>', 'what its database starts as')
+    .option('--plan <name>', 'its limits and features; by default the template’s')
+    .option('--server <name>', 'on this server; by default the least loaded that fits')
+    .option('--region <name>', 'on a server of this region')
+    .addOption(new Option('--engine <engine>', 'on a server of this engine').choices(['postgres', 'mysql']))
+    .option('--label <key=value>', 'a label; several with commas, or the flag again', collectNewLabels)
+    .option('--display-name <name>', 'the customer’s own name, for people')
+    .option('--idempotency-key <key>', 'the same key again finds the same tenant')
+    .option('--dry-run', 'print the steps and change nothing')
+    .action(withSaasctl(create))
+}
+
+async function create(session: Session, options: Options, slug: string): Promise<void> {
+  const { saasctl, flags, progress } = session
+  if (options.dryRun) return dryRun(session, slug)
+  const { createTenant } = await import('../../../src/tenants/create.js')
+  const { template, plan, server, region, engine, label: labels, displayName, idempotencyKey } = options
+  const wish = { slug, template, plan, server, region, engine, labels, displayName, idempotencyKey }
+  const outcome = await createTenant(saasctl, wish, { template: saasctl.config.template }, session.wait())
+  await printOutcome(session, outcome)
+  if (flags.wait) progress.next(`Connect an application: saasctl tenant dsn ${slug} --reveal`)
+}
+
+async function dryRun(session: Session, slug: string): Promise<void> {
+  const { checkNewSlug } = await import('../../../src/tenants/slugs.js')
+  await checkNewSlug(session.saasctl.catalog, slug)
+  await printSteps(session, 'tenant.create', [slug])
+}

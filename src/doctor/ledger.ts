@@ -1,0 +1,54 @@
+import { isOver, listOperations, type OperationRow, operationById, orphanedOperations } from '../catalog/operations.js'
+import { resumeOperation } from '../operations/inspect.js'
+import type { Context } from '../operations/kind.js'
+import { type Diagnosis, type Mend, mendable, warning } from './finding.js'
+import { secondsSince } from './queries.js'
+
+/** While a worker lives, an operation that has been due for less than this is only waiting for its turn. */
+const PATIENCE_SECONDS = 60
+/** As many tries as a server's restart takes, and some. */
+const MANY_TRIES = 8
+
+/** Operations that nobody works, and operations that do not get on. */
+export async function checkLedger(context: Context): Promise<Diagnosis[]> {
+  const orphans = await withoutOwner(context)
+  const ids = new Set(orphans.map(({ id }) => id))
+  const open = await listOperations(context.catalog, { open: true, limit: 1000 })
+  return [
+    ...orphans.map(operation => mendable(orphaned(operation), resume(operation.id))),
+    ...open.filter(({ id, attempt }) => attempt >= MANY_TRIES && !ids.has(id)).map(failing)
+  ]
+}
+
+async function withoutOwner({ catalog, operations }: Context): Promise<OperationRow[]> {
+  const orphans = await orphanedOperations(catalog)
+  if (orphans.length === 0 || !(await operations.haveWorker())) return orphans
+  const waited = await secondsSince(catalog, orphans.map(dueAt))
+  return orphans.filter((_, index) => (waited[index] ?? 0) > PATIENCE_SECONDS)
+}
+
+const dueAt = ({ leaseUntil, nextAt }: OperationRow) => (leaseUntil && leaseUntil > nextAt ? leaseUntil : nextAt)
+
+function orphaned(operation: OperationRow): Diagnosis {
+  const { id, kind, status } = operation
+  const message = `Operation ${kind} is ${status} and nobody has worked it since ${dueAt(operation).toISOString()}.`
+  return warning('operation.orphaned', `operation:${id}`, message, `saasctl operation resume ${id}`)
+}
+
+function failing({ id, kind, attempt, error }: OperationRow): Diagnosis {
+  const reason = error ? ` The last try ended with: ${error.message}` : ''
+  const message = `Operation ${kind} was tried ${attempt} times and goes on trying.${reason}`
+  return warning('operation.failing', `operation:${id}`, message, error?.hint)
+}
+
+/** Mended means over: an operation that fails has taken back what it made. */
+function resume(id: string): Mend {
+  return async (context, follow) => {
+    try {
+      await resumeOperation(context, id, follow)
+    } catch (error) {
+      const now = await operationById(context.catalog, id)
+      if (now && !isOver(now.status)) throw error
+    }
+  }
+}
