@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { packageFolder } from '../src/config.js'
+import { embedded } from '../src/embedded/embedded.js'
+import { scratch, skipWithoutPostgres } from './support/servers.js'
+
+if (!(await skipWithoutPostgres(t))) {
+  const home = await mkdtemp(join(scratch, 'saasctl-story.'))
+  t.teardown(async () => {
+    await embedded(home, { path: process.env['PATH'] ?? '' }).reset()
+    await rm(home, { recursive: true, force: true })
+  })
+
+  const tell = () =>
+    new Promise<{ code: number | null; said: string }>(resolve => {
+      const { PATH } = process.env
+      const child = spawn(process.execPath, [join(packageFolder, 'dist', 'examples', 'life.js')], {
+        cwd: home,
+        env: { PATH, SAASCTL_HOME: home }
+      })
+      let said = ''
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => (said += chunk))
+      child.on('close', code => resolve({ code, said }))
+    })
+
+  t.test('npm start tells a tenant’s whole life from nothing, and may be told again', async t => {
+    for (const time of ['first', 'second']) {
+      const { code, said } = await tell()
+      t.equal(code, 0, said)
+      for (const turn of [
+        /acme \(pro\) is active in database t\w+/,
+        /globex knocks at acme's database: ".*reject/,
+        /claimed from the warm pool/,
+        /undone: it stands at \d{4}_/,
+        /renamed to globex-corp/,
+        /refused by the server itself: ".*not permitted to log in/,
+        /deleted with grace: until \d{4}-\d\d-\d\d/,
+        /brought back as it was/,
+        /deleted for good/,
+        /audit trail stays, \d+ events long/
+      ]) {
+        t.match(said, turn, `${time} time`)
+      }
+      t.notMatch(said, /postgres(ql)?:\/\/|password/i, 'no password is told')
+    }
+  })
+}
