@@ -10,9 +10,13 @@ const keyword = /(^|[\s?&;])(pg)?pass(word|wd)?=./i
 export function checkArguments(argv: string[]): void {
   const position = argv.findIndex(holdsPassword)
   if (position < 0) return
-  throw new SaasctlError('PASSWORD_IN_ARGV', `Argument ${position + 1} holds a password; every user of this machine can read it there.`, {
-    hint: 'Change that password, and give the new one by the prompt, --password-stdin, --password-file or SAASCTL_PASSWORD; the catalog’s in SAASCTL_CATALOG_URL.'
-  })
+  throw new SaasctlError(
+    'PASSWORD_IN_ARGV',
+    `Argument ${position + 1} holds a password; every user of this machine can read it there.`,
+    {
+      hint: 'Change that password, and give the new one by the prompt, --password-stdin, --password-file or SAASCTL_PASSWORD; the catalog’s in SAASCTL_CATALOG_URL.'
+    }
+  )
 }
 
 function holdsPassword(argument: string): boolean {

@@ -16,8 +16,14 @@ function sentences(error: SaasctlError, verbose: boolean): string {
   for (const other of error.also) lines.push(`  also: ${plain(other.message)}`)
   if (error.hint) lines.push(`→ ${plain(error.hint)}`)
   const { operationId } = error
-  if (operationId && !error.hint?.includes(operationId)) lines.push(`→ See its steps with "saasctl operation show ${operationId}".`)
-  if (verbose) lines.push(`code: ${error.code}`, plain(error.stack ?? ''), ...(error.cause === undefined ? [] : [plain(stackOf(error.cause))]))
+  if (operationId && !error.hint?.includes(operationId))
+    lines.push(`→ See its steps with "saasctl operation show ${operationId}".`)
+  if (verbose)
+    lines.push(
+      `code: ${error.code}`,
+      plain(error.stack ?? ''),
+      ...(error.cause === undefined ? [] : [plain(stackOf(error.cause))])
+    )
   return `${lines.join('\n')}\n`
 }
 

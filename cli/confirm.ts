@@ -5,7 +5,8 @@ import type { Flags } from './flags.js'
 /** Asks y/N before many tenants change. `--yes` has answered; without a terminal it is CONFIRMATION_NEEDED. */
 export async function agree(summary: string, flags: Pick<Flags, 'yes'>): Promise<void> {
   if (flags.yes) return
-  if (!canAsk()) throw new SaasctlError('CONFIRMATION_NEEDED', `${summary} Nobody is there to be asked.`, { hint: 'Add --yes.' })
+  if (!canAsk())
+    throw new SaasctlError('CONFIRMATION_NEEDED', `${summary} Nobody is there to be asked.`, { hint: 'Add --yes.' })
   const answer = await ask(`${summary} Go on? [y/N] `)
   if (!/^y(es)?$/i.test(answer.trim())) throw new SaasctlError('CANCELLED', 'Nothing was changed.')
 }
@@ -17,8 +18,10 @@ export async function agree(summary: string, flags: Pick<Flags, 'yes'>): Promise
 export async function confirmLoss(loss: string, name: string, confirmed: string[]): Promise<void> {
   if (confirmed.includes(name)) return
   const hint = `Add --confirm ${name}.`
-  if (confirmed.length > 0) throw new SaasctlError('CONFIRMATION_NEEDED', `${loss} --confirm names something else.`, { hint })
+  if (confirmed.length > 0)
+    throw new SaasctlError('CONFIRMATION_NEEDED', `${loss} --confirm names something else.`, { hint })
   if (!canAsk()) throw new SaasctlError('CONFIRMATION_NEEDED', `${loss} Nobody is there to be asked.`, { hint })
   const answer = await ask(`${loss}\nType "${name}" to go on: `)
-  if (answer.trim() !== name) throw new SaasctlError('CONFIRMATION_NEEDED', `That was not "${name}"; nothing was changed.`, { hint })
+  if (answer.trim() !== name)
+    throw new SaasctlError('CONFIRMATION_NEEDED', `That was not "${name}"; nothing was changed.`, { hint })
 }

@@ -90,5 +90,11 @@ export function collectNewLabels(text: string, before: Record<string, string> = 
 
 /** Adds names given one by one or with commas between. */
 export function collectNames(text: string, before: string[] = []): string[] {
-  return [...before, ...text.split(',').map(name => name.trim()).filter(Boolean)]
+  return [
+    ...before,
+    ...text
+      .split(',')
+      .map(name => name.trim())
+      .filter(Boolean)
+  ]
 }

@@ -36,11 +36,14 @@ export async function onTenants(session: Session, slugs: string[], verb: string,
 }
 
 async function onOne(session: Session, slug: string, act: OnTenant): Promise<void> {
-  printOutcome(session, await act(slug, session.wait()))
+  await printOutcome(session, await act(slug, session.wait()))
 }
 
 /** One tenant and the operation on it, as every command that changes a tenant prints them. */
-export async function printOutcome({ print, progress, flags, saasctl }: Session, { tenant, operation }: Outcome): Promise<void> {
+export async function printOutcome(
+  { print, progress, flags, saasctl }: Session,
+  { tenant, operation }: Outcome
+): Promise<void> {
   progress.clear()
   const view = tenantView(tenant)
   if (print.forPrograms) print.one({ tenant: view, operation: operation && operationView(operation) })
@@ -48,9 +51,16 @@ export async function printOutcome({ print, progress, flags, saasctl }: Session,
   if (operation && !flags.wait) await sayWhoWorks(saasctl.operations, operation.id, progress)
 }
 
-async function sayWhoWorks(operations: Session['saasctl']['operations'], id: string, progress: Session['progress']): Promise<void> {
-  if (await operations.haveWorker()) return progress.next(`Follow it with "saasctl operation watch ${id}".`)
-  progress.notice(`No worker is running: start one with "saasctl worker", or work it here with "saasctl operation resume ${id}".`)
+async function sayWhoWorks(
+  operations: Session['saasctl']['operations'],
+  id: string,
+  progress: Session['progress']
+): Promise<void> {
+  if (await operations.haveWorker()) progress.next(`Follow it with "saasctl operation watch ${id}".`)
+  else
+    progress.notice(
+      `No worker is running: start one with "saasctl worker", or work it here with "saasctl operation resume ${id}".`
+    )
 }
 
 async function lineOf(session: Session, slug: string, act: OnTenant): Promise<Line> {
@@ -62,7 +72,13 @@ async function lineOf(session: Session, slug: string, act: OnTenant): Promise<Li
     return { ...nothing, slug: tenant.slug, result, status: tenant.status, operation: operation?.id ?? null }
   } catch (thrown) {
     const error = asSaasctlError(thrown)
-    return { ...nothing, result: 'failed', operation: error.operationId ?? null, error: error.toJSON(), message: error.message }
+    return {
+      ...nothing,
+      result: 'failed',
+      operation: error.operationId ?? null,
+      error: error.toJSON(),
+      message: error.message
+    }
   }
 }
 
@@ -71,13 +87,24 @@ function report({ progress, interrupt }: Session, lines: Line[], verb: string): 
   const left = lines.filter(line => line.result === 'left').map(line => line.slug)
   const done = lines.length - failed.length - left.length
   if (interrupt.signal.aborted) {
-    throw new SaasctlError('CANCELLED', `Stopped: ${plural(done, 'tenant')} ${verb}, ${failed.length} not, ${left.length} not begun.`, { data: { failed, left } })
+    throw new SaasctlError(
+      'CANCELLED',
+      `Stopped: ${plural(done, 'tenant')} ${verb}, ${failed.length} not, ${left.length} not begun.`,
+      { data: { failed, left } }
+    )
   }
-  if (failed.length === 0) return progress.notice(`${plural(done, 'tenant')} ${verb}.`)
-  throw new SaasctlError('SOME_FAILED', `${failed.length} of ${plural(lines.length, 'tenant')} could not be ${verb}: ${listed(failed)}.`, {
-    hint: 'Correct what their messages say, and run the command again: those that are done stay done.',
-    data: { failed }
-  })
+  if (failed.length === 0) {
+    progress.notice(`${plural(done, 'tenant')} ${verb}.`)
+    return
+  }
+  throw new SaasctlError(
+    'SOME_FAILED',
+    `${failed.length} of ${plural(lines.length, 'tenant')} could not be ${verb}: ${listed(failed)}.`,
+    {
+      hint: 'Correct what their messages say, and run the command again: those that are done stay done.',
+      data: { failed }
+    }
+  )
 }
 
 function listed(slugs: string[]): string {

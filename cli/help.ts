@@ -11,6 +11,8 @@ export function withExamples(command: Command, examples: string[]): Command {
     return `  $ saasctl ${meaning === undefined ? line : `${line.padEnd(52)}  ${meaning}`}`
   })
   const title = examples.length === 1 ? 'Example:' : 'Examples:'
-  return command.addHelpText('after', `\n${title}\n${lines.join('\n')}\n\nFlags for every command, such as -o json and --timeout: saasctl --help\n`)
+  return command.addHelpText(
+    'after',
+    `\n${title}\n${lines.join('\n')}\n\nFlags for every command, such as -o json and --timeout: saasctl --help`
+  )
 }
-

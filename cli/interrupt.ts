@@ -38,12 +38,16 @@ export class Interrupt {
 
   readonly #onSignal = (): void => {
     if (!this.#following || this.signal.aborted) process.exit(130)
-    this.#progress.notice('Stopping at the next step; what was made is taken back. Ctrl-C again leaves it to "saasctl operation resume".')
+    this.#progress.notice(
+      'Stopping at the next step; what was made is taken back. Ctrl-C again leaves it to "saasctl operation resume".'
+    )
     this.#stop.abort()
     for (const operation of this.#seen) this.#cancel(operation)
   }
 
   #cancel(operation: string): void {
-    requestCancel(this.#saasctl.catalog, operation).catch((error: Error) => this.#progress.notice(`It could not be asked to stop: ${error.message}`))
+    requestCancel(this.#saasctl.catalog, operation).catch((error: Error) =>
+      this.#progress.notice(`It could not be asked to stop: ${error.message}`)
+    )
   }
 }

@@ -26,7 +26,10 @@ export function givesPassword(flags: PasswordFlags): boolean {
 export async function readPassword(what: string, flags: PasswordFlags, { twice = false } = {}): Promise<Secret> {
   const typed = !givesPassword(flags)
   const password = typed ? await prompt(what) : await given(flags)
-  if (password === '') throw new SaasctlError('INVALID_INPUT', `${sentence(what)} is empty.`, { hint: 'Give it with --password-stdin, for example.' })
+  if (password === '')
+    throw new SaasctlError('INVALID_INPUT', `${sentence(what)} is empty.`, {
+      hint: 'Give it with --password-stdin, for example.'
+    })
   if (typed && twice && (await ask(`${sentence(what)}, again: `, { hidden: true })) !== password) {
     throw new SaasctlError('INVALID_INPUT', 'The two were not the same; nothing was changed.')
   }

@@ -29,11 +29,9 @@ export class Print {
 
   /** One thing, a line for each of its parts. */
   one(thing: object, shown: object = thing): void {
-    if (this.#output === 'json') return this.#write(`${JSON.stringify(thing, null, 2)}\n`)
-    if (this.#output === 'ndjson') return this.#write(`${JSON.stringify(thing)}\n`)
-    const parts = Object.entries(shown).map(([key, value]) => [titleOf(key).toLowerCase(), cell(value)] as const)
-    const width = Math.max(...parts.map(([title]) => title.length))
-    this.#write(parts.map(([title, value]) => `${title.padEnd(width)}  ${value}\n`).join(''))
+    if (this.#output === 'json') this.#write(`${JSON.stringify(thing, null, 2)}\n`)
+    else if (this.#output === 'ndjson') this.#write(`${JSON.stringify(thing)}\n`)
+    else this.#write(lines(shown))
   }
 
   /** Text for people to copy or for a shell to take; an object for programs. */
@@ -46,12 +44,26 @@ export class Print {
     const cells = [columns.map(titleOf), ...rows.map(row => columns.map(column => cell(row[column])))]
     const widths = columns.map((_, index) => Math.max(...cells.map(line => widthOf(line[index] ?? ''))))
     if (this.#stream.isTTY) shrink(widths, this.#stream.columns - 2 * (columns.length - 1))
-    return cells.map(line => `${line.map((text, index) => pad(text, widths[index] ?? 0)).join('  ').trimEnd()}\n`).join('')
+    return cells
+      .map(
+        line =>
+          `${line
+            .map((text, index) => pad(text, widths[index] ?? 0))
+            .join('  ')
+            .trimEnd()}\n`
+      )
+      .join('')
   }
 
   #write(text: string): void {
     this.#stream.write(text)
   }
+}
+
+function lines(thing: object): string {
+  const parts = Object.entries(thing).map(([key, value]) => [titleOf(key).toLowerCase(), cell(value)] as const)
+  const width = Math.max(...parts.map(([title]) => title.length))
+  return parts.map(([title, value]) => `${title.padEnd(width)}  ${value}\n`).join('')
 }
 
 /** `displayName` is DISPLAY NAME, `createdAt` is CREATED. */

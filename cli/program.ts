@@ -13,8 +13,7 @@ Examples:
 "saasctl help NOUN VERB" explains one command, with examples. Every flag but --yes, --confirm, --now, --reveal and
 --all can come from the environment: --output is SAASCTL_OUTPUT. Exit codes: 0 ok, 1 failed, 2 usage, 3 some tenants
 failed, 4 not allowed, 5 not found, 6 conflict or held, 7 still running, 8 a check found something, 130 cancelled.
-With -o json an error is one object on stderr: code, message, hint, operationId.
-`
+With -o json an error is one object on stderr: code, message, hint, operationId.`
 
 /** The program with all of its nouns; the verbs of a noun are loaded when the command line names it. */
 export function makeProgram(): Command {
@@ -52,7 +51,10 @@ export async function loadNoun(noun: Command): Promise<void> {
 
 function argumentsOf(command: Command): string {
   return command.registeredArguments
-    .map(({ required, variadic, name }) => `${required ? '<' : '['}${name()}${variadic ? '...' : ''}${required ? '>' : ']'}`)
+    .map(argument => {
+      const name = `${argument.name()}${argument.variadic ? '...' : ''}`
+      return argument.required ? `<${name}>` : `[${name}]`
+    })
     .join(' ')
 }
 
@@ -66,11 +68,17 @@ function describe({ description, argChoices, defaultValue, negate }: Option): st
 export function usageError(program: Command, thrown: CommanderError, argv: string[]): SaasctlError {
   const command = commandOf(program, argv)
   const path = pathOf(command)
-  if (thrown.code === 'commander.help') return new SaasctlError('USAGE', `"${path}" needs a verb.`, { hint: `See "${path} --help".` })
+  if (thrown.code === 'commander.help')
+    return new SaasctlError('USAGE', `"${path}" needs a verb.`, { hint: `See "${path} --help".` })
   const [said = '', nearby] = thrown.message.split(/\n\((?=Did you mean)/)
   const sentence = said.replace(/^error: /, '').trim()
-  const hint = nearby ? nearby.replace(/\)$/, '').replace(/^Did you mean (one of )?/, 'Did you mean ') : `See "${path} --help".`
-  return new SaasctlError('USAGE', `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}${/[.?!]$/.test(sentence) ? '' : '.'}`, { hint })
+  const names = nearby?.replace(/^Did you mean (one of )?|\?\)$/g, '').split(', ')
+  const hint = names ? `Did you mean ${names.map(name => `"${name}"`).join(' or ')}?` : `See "${path} --help".`
+  return new SaasctlError(
+    'USAGE',
+    `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}${/[.?!]$/.test(sentence) ? '' : '.'}`,
+    { hint }
+  )
 }
 
 /** The command that the arguments name, as far as they can be followed. */

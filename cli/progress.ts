@@ -28,11 +28,17 @@ export class Progress {
   }
 
   step(label: string | undefined, line: ProgressLine): void {
-    const { quiet, output, verbose } = this.#flags
+    const { quiet, output } = this.#flags
     if (quiet) return
-    if (output !== 'table') return this.#print('', { ...(label && { tenant: label }), ...line })
+    if (output !== 'table') this.#print('', { ...(label && { tenant: label }), ...line })
+    else this.#say(label, line)
+  }
+
+  #say(label: string | undefined, line: ProgressLine): void {
+    const { verbose } = this.#flags
     const text = `${label ? `${label}: ` : ''}${wordsOf(line)}`
-    if (this.#stream.isTTY && line.moment !== 'undone') this.#show(line.moment === 'done' ? `✓ ${text}` : `… ${text}`, line.moment === 'done')
+    if (this.#stream.isTTY && line.moment !== 'undone')
+      this.#show(line.moment === 'done' ? `✓ ${text}` : `… ${text}`, line.moment === 'done')
     else if (line.moment !== 'done' || verbose) this.#print(line.moment === 'done' ? `${text}: done` : text, {})
   }
 

@@ -8,7 +8,7 @@ import { collectNames, collectNewLabels, parsed } from './flags.js'
 
 /** How several tenants are named. Every part that is given must fit. */
 export interface SelectorFlags {
-  select?: Record<string, string>
+  selector?: Record<string, string>
   server?: string
   region?: string
   plan?: string
@@ -20,7 +20,11 @@ export interface SelectorFlags {
 
 export function filterFlags(command: Command): Command {
   return command
-    .option('-l, --select <key=value>', 'tenants with this label, or plan=NAME; several with commas', collectNewLabels)
+    .option(
+      '-l, --selector <key=value>',
+      'tenants with this label, or plan=NAME; several with commas',
+      collectNewLabels
+    )
     .option('--server <name>', 'tenants on this server')
     .option('--region <name>', 'tenants of this region')
     .option('--status <status>', `tenants that are ${tenantStatuses.join(', ')}; several with commas`, collectStatuses)
@@ -36,12 +40,15 @@ export function selectorFlags(command: Command, { plan = true } = {}): Command {
 function collectStatuses(text: string, before: TenantStatus[] = []): TenantStatus[] {
   const names = collectNames(text) as TenantStatus[]
   const unknown = names.find(name => !tenantStatuses.includes(name))
-  if (unknown !== undefined) parsed(() => { throw new Error(`must be one of ${tenantStatuses.join(', ')}`) })
+  if (unknown !== undefined)
+    parsed(() => {
+      throw new Error(`must be one of ${tenantStatuses.join(', ')}`)
+    })
   return [...before, ...names]
 }
 
-export function selectorOf({ select, server, region, plan, template, status }: SelectorFlags): Selector {
-  const { plan: selectedPlan, ...labels } = select ?? {}
+export function selectorOf({ selector: wanted, server, region, plan, template, status }: SelectorFlags): Selector {
+  const { plan: selectedPlan, ...labels } = wanted ?? {}
   const chosenPlan = selectedPlan ?? plan
   return {
     ...(chosenPlan !== undefined && { plan: chosenPlan }),
@@ -57,19 +64,29 @@ export function selectorOf({ select, server, region, plan, template, status }: S
  * The slugs that a command is for: those given, or those that the selector finds among `statuses`. USAGE when there is
  * neither, or both: a forgotten argument must not mean every tenant.
  */
-export async function chosenSlugs(saasctl: Saasctl, slugs: string[], flags: SelectorFlags, statuses: TenantStatus[]): Promise<string[]> {
+export async function chosenSlugs(
+  saasctl: Saasctl,
+  slugs: string[],
+  flags: SelectorFlags,
+  statuses: TenantStatus[]
+): Promise<string[]> {
   const selector = selectorOf(flags)
   const selects = flags.all === true || Object.keys(selector).length > 0
   if (slugs.length > 0 && selects) {
-    throw new SaasctlError('USAGE', 'Both slugs and a selector were given.', { hint: 'Name the tenants, or select them; not both.' })
+    throw new SaasctlError('USAGE', 'Both slugs and a selector were given.', {
+      hint: 'Name the tenants, or select them; not both.'
+    })
   }
   if (slugs.length === 0 && !selects) {
-    throw new SaasctlError('USAGE', 'No tenant was named.', { hint: 'Give a slug, a selector such as -l plan=pro, or --all.' })
+    throw new SaasctlError('USAGE', 'No tenant was named.', {
+      hint: 'Give a slug, a selector such as -l plan=pro, or --all.'
+    })
   }
   const except = new Set(flags.except ?? [])
   if (slugs.length > 0) return [...new Set(slugs)].filter(slug => !except.has(slug))
   const found: string[] = []
-  for await (const page of tenantPages(saasctl, { statuses, ...selector }, {})) found.push(...page.map(tenant => tenant.slug))
+  for await (const page of tenantPages(saasctl, { statuses, ...selector }, {}))
+    found.push(...page.map(tenant => tenant.slug))
   checkExcept(except, found)
   return found.filter(slug => !except.has(slug))
 }

@@ -29,7 +29,9 @@ export interface Session extends Desk {
 type Action = (...args: unknown[]) => Promise<void>
 
 /** An action that needs no catalog. Gets the flags of the command, then its arguments. */
-export function withDesk<Options, Args extends unknown[]>(work: (desk: Desk, options: Options, ...args: Args) => Promise<void>): Action {
+export function withDesk<Options, Args extends unknown[]>(
+  work: (desk: Desk, options: Options, ...args: Args) => Promise<void>
+): Action {
   return async (...args) => {
     const command = args.pop() as Command
     args.pop()

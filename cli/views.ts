@@ -5,13 +5,40 @@ import type { PlacedTenant } from '../src/catalog/tenants.js'
 /** A server as people and programs see it: without the sealed control password. */
 export function serverView({ controlPassword: _sealed, tls, facts, ...server }: ServerRow) {
   const { name, engine, ...rest } = server
-  return { name, engine, version: facts.version ?? null, ...rest, tls: tls.mode, capabilities: facts.capabilities ?? null }
+  return {
+    name,
+    engine,
+    version: facts.version ?? null,
+    ...rest,
+    tls: tls.mode,
+    capabilities: facts.capabilities ?? null
+  }
 }
 
-export const serverColumns = ['name', 'engine', 'version', 'host', 'port', 'region', 'status', 'databases', 'capacity'] as const
+export const serverColumns = [
+  'name',
+  'engine',
+  'version',
+  'host',
+  'port',
+  'region',
+  'status',
+  'databases',
+  'capacity'
+] as const
 
 /** A tenant, the names that people look for first. */
-export function tenantView({ slug, displayName, status, plan, template, server, database, migration, ...rest }: PlacedTenant) {
+export function tenantView({
+  slug,
+  displayName,
+  status,
+  plan,
+  template,
+  server,
+  database,
+  migration,
+  ...rest
+}: PlacedTenant) {
   return { slug, displayName, status, plan, template, server, database, migration, ...rest }
 }
 

@@ -25,7 +25,8 @@ export class Closers {
         errors.push(error)
       }
     }
-    if (errors.length === 1) throw errors[0]
-    if (errors.length > 1) throw new AggregateError(errors, 'Several things did not close.')
+    const [first, ...others] = errors
+    if (others.length > 0) throw new AggregateError(errors, first instanceof Error ? first.message : String(first))
+    if (errors.length > 0) throw first
   }
 }

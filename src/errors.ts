@@ -36,6 +36,11 @@ export const errorTable = {
   IDEMPOTENCY_MISMATCH: meaning(409, 6, 'The idempotency key was used for a different request.'),
   TENANT_HELD: meaning(423, 6, 'A legal hold is on the tenant.'),
   NO_SERVER: meaning(503, 6, 'No server can take another database.'),
+  TENANT_RATE: meaning(429, 1, 'The tenant sends more requests a second than its plan allows.'),
+  TENANT_CROWDED: meaning(503, 1, 'The tenant has more requests under way than its plan allows.'),
+  TENANT_REFUSED: meaning(404, 5, 'The request names no tenant that it may reach; outside, all reasons look the same.'),
+  TENANT_SCHEMA: meaning(503, 1, 'The tenant’s schema is not one that the application works with.'),
+  TENANT_DOWN: meaning(503, 1, 'The tenant’s database does not answer; it is tried again in a moment.'),
   STILL_RUNNING: meaning(202, 7, 'The operation goes on; the caller stopped waiting.'),
   CHECK_FOUND: meaning(500, 8, 'A check found something.'),
   CANCELLED: meaning(499, 130, 'The operation was cancelled.'),
@@ -140,5 +145,5 @@ export function asSaasctlError(thrown: unknown): SaasctlError {
 
 /** Brings an error back from the ledger. */
 export function fromRecord(record: ErrorRecord): SaasctlError {
-  return new SaasctlError(record.code in errorTable ? record.code : 'FAILED', record.message, record)
+  return new SaasctlError(Object.hasOwn(errorTable, record.code) ? record.code : 'FAILED', record.message, record)
 }

@@ -17,7 +17,9 @@ const table: Record<string, () => Promise<unknown>> = {
   'template.build': async () => (await import('./templates/build.js')).templateBuild,
   'warm.create': async () => (await import('./templates/warm.js')).warmCreate,
   'warm.migrate': async () => (await import('./templates/warm.js')).warmMigrate,
-  'database.drop': async () => (await import('./databases/drop.js')).databaseDrop
+  'database.drop': async () => (await import('./databases/drop.js')).databaseDrop,
+  'database.close': async () => (await import('./doctor/close.js')).databaseClose,
+  'migration.check': async () => (await import('./migrations/operation.js')).migrationCheck
 }
 
 export const kinds: Kinds = {

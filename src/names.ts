@@ -36,14 +36,36 @@ export function parseSlug(input: unknown): Slug {
   return input as Slug
 }
 
-/** Shows foreign input in a message: at most 60 characters, control characters escaped. */
+const SHOWN = 60
+
+/** Shows foreign input in a message: on one line, at most 60 characters, what cannot be seen escaped. */
 export function quoteInput(input: unknown): string {
-  const text = typeof input === 'string' ? input : (JSON.stringify(input) ?? String(input))
-  const quoted = JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}...` : text)
-  return quoted.replace(
-    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
-    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-  )
+  let shown = ''
+  let short = ''
+  for (const character of textOf(input)) {
+    shown += /[\p{C}\p{Zl}\p{Zp}"\\]/u.test(character) ? escaped(character) : character
+    if (shown.length > SHOWN) return `"${short}..."`
+    if (shown.length <= SHOWN - 3) short = shown
+  }
+  return `"${shown}"`
+}
+
+function textOf(input: unknown): string {
+  if (typeof input === 'string') return input
+  try {
+    return JSON.stringify(input) ?? String(input)
+  } catch {
+    return typeof input
+  }
+}
+
+/** As JSON does it, and for what JSON leaves alone: marks that turn the line around, or that nobody has given a meaning. */
+function escaped(character: string): string {
+  const json = JSON.stringify(character).slice(1, -1)
+  if (json !== character) return json
+  return Array.from({ length: character.length }, (_, index) => {
+    return `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`
+  }).join('')
 }
 
 const NAME = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/

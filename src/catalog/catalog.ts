@@ -81,15 +81,31 @@ export class Catalog implements Queryable {
     }
   }
 
-  /** A connection of one's own for LISTEN; end it with `release`. */
-  async listen(channel: string, onNotice: (payload: string) => void): Promise<{ release(): void }> {
+  /** A connection of one's own for LISTEN; `onLost` is called once when it ends by itself. Give it back with `release`. */
+  async listen(channel: string, onNotice: (payload: string) => void, onLost: () => void): Promise<{ release(): void }> {
     const client = await this.#pool.connect().catch((error: unknown) => {
       throw catalogError(error)
     })
-    client.on('error', () => {})
+    let released = false
+    const release = () => {
+      if (released) return
+      released = true
+      client.release(true)
+    }
     client.on('notification', message => onNotice(message.payload ?? ''))
-    await client.query(`listen ${pg.escapeIdentifier(channel)}`)
-    return { release: () => client.release(true) }
+    client.on('error', () => {
+      if (!released) onLost()
+    })
+    client.on('end', () => {
+      if (!released) onLost()
+    })
+    try {
+      await client.query(`listen ${pg.escapeIdentifier(channel)}`)
+    } catch (error) {
+      release()
+      throw catalogError(error)
+    }
+    return { release }
   }
 
   async close(): Promise<void> {

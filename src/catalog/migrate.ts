@@ -4,6 +4,9 @@ import { SaasctlError } from '../errors.js'
 import { catalogError } from './errors.js'
 import { migrationsFolder } from './instance.js'
 
+/** The roles that catalog-migrations make. They belong to the whole server: its catalogs share them. */
+const catalogGroups = ['saasctl_control', 'saasctl_router', 'saasctl_auditor', 'saasctl_audit']
+
 /**
  * Brings the catalog to this program's version: our schema by node-pg-migrate, graphile-worker's by its own migrations.
  * Both may be repeated; two at once wait for each other. `url` is the owner of the database, a login with CREATEROLE.
@@ -34,7 +37,7 @@ export async function migrateCatalog(url: string): Promise<string[]> {
     await migrateQueue(client, url, runMigrations)
     return applied.map(({ name }) => name)
   } catch (error) {
-    throw migrateError(error)
+    throw migrateError(error, new URL(url).username)
   } finally {
     await client.end().catch(() => {})
   }
@@ -66,8 +69,19 @@ async function migrateQueue(
   }
 }
 
-function migrateError(error: unknown): SaasctlError {
-  const { code, message } = error as { code?: string; message?: string }
+function migrateError(error: unknown, login: string): SaasctlError {
+  const { code, message, detail } = error as { code?: string; message?: string; detail?: string }
+  // Since PostgreSQL 16 only who made a role may grant it.
+  if (code === '42501' && /ADMIN option/.test(detail ?? '')) {
+    return new SaasctlError(
+      'CATALOG_DENIED',
+      'The roles of catalogs belong to the owner of another catalog on this server.',
+      {
+        hint: `Migrate as that owner; or, as a superuser: GRANT ${catalogGroups.join(', ')} TO ${login} WITH ADMIN OPTION;`,
+        cause: error
+      }
+    )
+  }
   if (code === '42501') {
     return new SaasctlError('CATALOG_DENIED', 'The login may not migrate the catalog.', {
       hint: 'Use the owner of the catalog database, a login with CREATEROLE: set SAASCTL_CATALOG_ADMIN_URL for this command.',

@@ -1,5 +1,5 @@
 import { setSchema } from '../catalog/databases.js'
-import { confirmEpoch } from '../catalog/operations.js'
+import { confirmEpoch } from '../catalog/ledger.js'
 import { knownChecksums, recordChecksums } from '../catalog/templates.js'
 import type { MigrationFile, OwnerSession } from '../engines/engine.js'
 import { type MigrationWish, migrationsChecksum, planMigrations } from './plan-migrations.js'

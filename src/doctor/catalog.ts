@@ -1,7 +1,7 @@
 import { readInstance } from '../catalog/instance.js'
 import type { Context } from '../operations/kind.js'
 import { type Diagnosis, fine, mendable, warning } from './finding.js'
-import { type Count, catalogLogin, recount, wrongCounts } from './queries.js'
+import { type Count, catalogLogin, recount, wrongCounts } from './queries/catalog.js'
 
 /** The catalog itself: which one it is, and whether the audit trail's guard binds the login that this program uses. */
 export async function checkCatalog({ catalog }: Context): Promise<Diagnosis[]> {

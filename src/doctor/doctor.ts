@@ -23,7 +23,7 @@ export interface DoctorOptions {
 const examinations = [checkLedger, checkCatalog, checkKeys, checkTenants, checkServers, checkCounts]
 
 /** Longest that one mending is waited for; its operation goes on. */
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 30_000
 
 /**
  * Compares the catalog with every server, both ways. Changes nothing without `fix`; with it, only what the catalog proves

@@ -1,8 +1,8 @@
 import type { ServerRow } from '../catalog/servers.js'
 import { type DatabaseState, type LoginRole, loginRoles } from '../engines/engine.js'
-import { type Diagnosis, mendable, warning, wrong } from './finding.js'
-import { closedRoles, closeTenant, dropAbandoned, sealTemplate } from './mend.js'
-import type { KnownDatabase } from './queries.js'
+import { type Diagnosis, fine, mendable, warning, wrong } from './finding.js'
+import { closedRoles, closeTenant, dropAbandoned, quarantine, sealTemplate } from './mend.js'
+import type { KnownDatabase } from './queries/databases.js'
 
 /** One database: what the catalog says of it, and what its server shows. No operation is at work on it. */
 interface Case {
@@ -22,6 +22,8 @@ export function expected(one: Case): Diagnosis[] {
       return one.row.kind === 'template' ? template(one) : warm(one)
     case 'placed':
       return placed(one)
+    case 'retired':
+      return retired(one)
     default:
       return []
   }
@@ -36,8 +38,10 @@ const which = (
 const isThere = ({ seen }: Case) => seen.database === 'open' || seen.database === 'closed'
 
 function abandoned({ row, server }: Case, code: string, what: string): Diagnosis {
-  const message = `Database ${row.name} on server ${server.name} ${what}.`
-  return mendable(warning(code, subject(row), message), dropAbandoned(row.id, what))
+  const found = warning(code, subject(row), `Database ${row.name} on server ${server.name} ${what}.`)
+  // Once promised to be dropped it is nobody's for ever; what was being made may have been finished before a restore.
+  const proven = row.state === 'dropping' || !row.beforeAdoption
+  return proven ? mendable(found, dropAbandoned(row.id, what)) : found
 }
 
 function template(one: Case): Diagnosis[] {
@@ -55,13 +59,28 @@ function template(one: Case): Diagnosis[] {
   return [mendable(wrong('template.open', subject(row), message), sealTemplate(row.id))]
 }
 
-/** It holds nothing of a tenant, and a sign-up would be given it at once. */
+/** A sign-up would be given it at once. What is there is taken out of the pool, and only what is gone is dropped. */
 function warm(one: Case): Diagnosis[] {
   const { row, server, seen } = one
   if (seen.database === 'open' && which('open', seen).length === loginRoles.length) return []
   const what = isThere(one) ? 'cannot be entered by its logins' : 'is gone'
-  const message = `Warm database ${row.name} on server ${server.name} ${what}; the next tenant would get it.`
-  return [mendable(wrong('warm.broken', subject(row), message), dropAbandoned(row.id, what))]
+  const found = wrong(
+    'warm.broken',
+    subject(row),
+    `Warm database ${row.name} on server ${server.name} ${what}; the next tenant would get it.`
+  )
+  const drops = !isThere(one) && !row.beforeAdoption
+  return [mendable(found, drops ? dropAbandoned(row.id, what) : quarantine(row.id, what))]
+}
+
+function retired({ row, server }: Case): Diagnosis[] {
+  return [
+    fine(
+      'database.retired',
+      subject(row),
+      `Database ${row.name} on server ${server.name} is kept back; no tenant has it.`
+    )
+  ]
 }
 
 function placed(one: Case): Diagnosis[] {

@@ -2,20 +2,30 @@ import { isOver, listOperations, type OperationRow, operationById, orphanedOpera
 import { resumeOperation } from '../operations/inspect.js'
 import type { Context } from '../operations/kind.js'
 import { type Diagnosis, type Mend, mendable, warning } from './finding.js'
-import { secondsSince } from './queries.js'
+import { begunBeforeAdoption, secondsSince } from './queries/operations.js'
 
 /** While a worker lives, an operation that has been due for less than this is only waiting for its turn. */
 const PATIENCE_SECONDS = 60
 /** As many tries as a server's restart takes, and some. */
 const MANY_TRIES = 8
 
-/** Operations that nobody works, and operations that do not get on. */
+/**
+ * Operations that nobody works, and operations that do not get on. One from before a restore is left to people: it may
+ * have ended well in the catalog that was lost, and taking it back would drop what a tenant has now.
+ */
 export async function checkLedger(context: Context): Promise<Diagnosis[]> {
   const orphans = await withoutOwner(context)
   const ids = new Set(orphans.map(({ id }) => id))
+  const past = await begunBeforeAdoption(context.catalog, [...ids])
+  const known = new Set(context.operations.settings.kinds.names)
   const open = await listOperations(context.catalog, { open: true, limit: 1000 })
   return [
-    ...orphans.map(operation => mendable(orphaned(operation), resume(operation.id))),
+    ...orphans.map(one => {
+      if (past.has(one.id))
+        return orphaned(one, ' It was begun before the catalog was restored: find out how it ended then.')
+      if (!known.has(one.kind)) return orphaned(one, ' This saasctl does not know it: a newer one has begun it.')
+      return mendable(orphaned(one), resume(one.id))
+    }),
     ...open.filter(({ id, attempt }) => attempt >= MANY_TRIES && !ids.has(id)).map(failing)
   ]
 }
@@ -29,10 +39,15 @@ async function withoutOwner({ catalog, operations }: Context): Promise<Operation
 
 const dueAt = ({ leaseUntil, nextAt }: OperationRow) => (leaseUntil && leaseUntil > nextAt ? leaseUntil : nextAt)
 
-function orphaned(operation: OperationRow): Diagnosis {
+function orphaned(operation: OperationRow, more = ''): Diagnosis {
   const { id, kind, status } = operation
-  const message = `Operation ${kind} is ${status} and nobody has worked it since ${dueAt(operation).toISOString()}.`
-  return warning('operation.orphaned', `operation:${id}`, message, `saasctl operation resume ${id}`)
+  const message = `Operation ${kind} is ${status} and nobody has worked it since ${dueAt(operation).toISOString()}.${more}`
+  return warning(
+    'operation.orphaned',
+    `operation:${id}`,
+    message,
+    `saasctl operation ${more ? 'show' : 'resume'} ${id}`
+  )
 }
 
 function failing({ id, kind, attempt, error }: OperationRow): Diagnosis {

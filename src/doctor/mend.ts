@@ -1,5 +1,6 @@
 import { tenantEvent } from '../catalog/audit.js'
 import type { Transaction } from '../catalog/catalog.js'
+import { setDatabaseState } from '../catalog/databases.js'
 import { lockSubject, type OperationRow, openOperationOf } from '../catalog/operations.js'
 import { lockTenant, setTenantStatus } from '../catalog/tenants.js'
 import { startDrop } from '../databases/drop.js'
@@ -10,7 +11,8 @@ import type { Follow } from '../operations/operations.js'
 import { startOperation } from '../operations/start.js'
 import { databaseClose } from './close.js'
 import type { Mend } from './finding.js'
-import { lockAbandoned, lockTemplate, recount } from './queries.js'
+import { recount } from './queries/catalog.js'
+import { lockAbandoned, lockTemplate, lockWarm } from './queries/databases.js'
 
 /** Promises an operation in one transaction, which decides again whether it is right, and follows it to its end. */
 export async function work(
@@ -33,8 +35,23 @@ export function dropAbandoned(databaseId: string, reason: string): Mend {
       const operation = await startDrop(tx, databaseId, { actor: context.actor, claim })
       await recount(tx, found.serverId)
       const payload = { reason, before: found.state, operation: operation.id }
-      tx.audit({ chain: 'database', action: 'database.drop', subject: `database:${databaseId}`, payload })
+      tx.audit({ chain: 'database', action: 'database.drop.start', subject: `database:${databaseId}`, payload })
       return operation
+    })
+}
+
+/** Takes a warm database out of the pool, and keeps it: it cannot be proven that it holds nothing. */
+export function quarantine(databaseId: string, reason: string): Mend {
+  return ({ catalog, actor }) =>
+    catalog.transaction(actor, async tx => {
+      if (!(await lockWarm(tx, databaseId))) throw changed()
+      await setDatabaseState(tx, databaseId, 'retired')
+      tx.audit({
+        chain: 'database',
+        action: 'database.quarantine',
+        subject: `database:${databaseId}`,
+        payload: { reason }
+      })
     })
 }
 

@@ -6,7 +6,8 @@ import { asSaasctlError, type SaasctlError } from '../errors.js'
 import type { Context } from '../operations/kind.js'
 import { expected } from './expected.js'
 import { type Diagnosis, fine, wrong } from './finding.js'
-import { atWork, knownDatabases, whereabouts } from './queries.js'
+import { knownDatabases, whereabouts } from './queries/databases.js'
+import { atWork } from './queries/operations.js'
 import { type Found, foundById, unexpected } from './unexpected.js'
 
 /** Servers looked at side by side: what one waits for is mostly the other end. */
@@ -51,14 +52,15 @@ async function checkDatabases(
   access: ServerAccess
 ): Promise<Diagnosis[]> {
   const first = await look(context, server, engine, access)
-  if (first.said.length === 0) {
+  if (!first.said.some(troubling)) {
     const message = `Server ${server.name} holds ${first.count} databases, as the catalog says.`
-    return [fine('server.databases', `server:${server.name}`, message)]
+    return [...first.said, fine('server.databases', `server:${server.name}`, message)]
   }
   const seen = new Set(first.said.map(key))
   return (await look(context, server, engine, access)).said.filter(diagnosis => seen.has(key(diagnosis)))
 }
 
+const troubling = ({ finding }: Diagnosis) => finding.level !== 'ok'
 const key = ({ finding }: Diagnosis) => `${finding.code} ${finding.subject}`
 
 /** One inventory of the server for all of its databases, however many there are. */

@@ -14,7 +14,7 @@ import {
   type Stuck,
   stuckTenants,
   tenantsWithOtherLimits
-} from './queries.js'
+} from './queries/tenants.js'
 
 /** Tenants whose rows in the catalog do not fit together; no server is asked. */
 export async function checkTenants({ catalog }: Context): Promise<Diagnosis[]> {

@@ -3,7 +3,7 @@ import type { Inventory } from '../engines/engine.js'
 import { databaseIdOf } from '../names.js'
 import { type Diagnosis, mendable, warning } from './finding.js'
 import { dropAbandoned } from './mend.js'
-import type { Whereabouts } from './queries.js'
+import type { Whereabouts } from './queries/databases.js'
 
 /** What is on the server under one name of ours. */
 export interface Found {

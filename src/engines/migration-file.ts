@@ -59,7 +59,18 @@ function parts(
 
 /** Statements that would end the transaction which keeps a migration and its ledger row together. */
 const ENDS_TRANSACTION =
-  /^(?:begin\s*(?:;|$|work\b|transaction\b|isolation\b)|start\s+transaction\b|commit\b|abort\b|prepare\s+transaction\b|rollback\b(?!\s+(?:work\s+|transaction\s+)?to\b))/i
+  /(?:^|;)\s*(begin\s*(?:;|$|work\b|transaction\b|isolation\b)|start\s+transaction\b|commit\b|abort\b|prepare\s+transaction\b|rollback\b(?!\s+(?:work\s+|transaction\s+)?to\b))/i
+
+/** The body of a routine may be written without quotes. */
+const ROUTINE =
+  /^create\s+(?:or\s+replace\s+)?(?:definer\s*=\s*\S+\s+)?(?:aggregate|event|function|procedure|trigger)\b/i
+
+function transactionEnd(sql: string, dialect: Dialect): { index: number; text: string } | undefined {
+  if (ROUTINE.test(sql)) return undefined
+  const found = ENDS_TRANSACTION.exec(mask(sql, dialect))
+  const text = found?.[1]
+  return found && text ? { index: found.index + found[0].lastIndexOf(text), text: text.toUpperCase() } : undefined
+}
 
 function inspect(part: string, firstLine: number, options: MigrationOptions, dialect: Dialect, report: Report): void {
   const masked = mask(part, dialect)
@@ -71,8 +82,7 @@ function inspect(part: string, firstLine: number, options: MigrationOptions, dia
   for (const { sql, line } of splitStatements(part, dialect)) {
     const at = firstLine + line - 1
     if (sql.startsWith('\\')) report(at, `has a command for psql, which only psql understands: ${quoteInput(sql)}`)
-    if (options.transaction && ENDS_TRANSACTION.test(sql)) {
-      report(at, `ends the transaction that its migration runs in: ${quoteInput(sql)}`)
-    }
+    const ends = options.transaction && transactionEnd(sql, dialect)
+    if (ends) report(at + lineOf(sql, ends.index) - 1, `ends the transaction that its migration runs in: ${ends.text}`)
   }
 }

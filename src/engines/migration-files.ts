@@ -27,7 +27,9 @@ export async function loadMigrations(folder: string, dialect: Dialect = {}): Pro
   good.sort(compareFileNames)
   for (const [index, file] of good.entries()) {
     const before = good[index - 1]
-    if (before !== undefined && compareFileNames(before, file) === 0) {
+    if (before === undefined) continue
+    if (nameOf(before) === nameOf(file)) problems.push({ file, line: 1, message: `has the same name as ${before}` })
+    else if (compareFileNames(before, file) === 0) {
       problems.push({ file, line: 1, message: `has no order beside ${before}: change the number of one` })
     }
   }
@@ -52,10 +54,12 @@ async function fileNames(folder: string): Promise<string[]> {
   }
 }
 
+const nameOf = (file: string): string => file.slice(0, -extname(file).length)
+
 function nameProblem(file: string): string | undefined {
   if (extname(file).toLowerCase() !== '.sql') return 'is not an .sql file; nothing else belongs in this folder'
   if (Number.isNaN(numericPrefix(file))) return 'does not begin with a number that orders it'
-  if (file.length - 4 > 255) return 'has a name of more than 255 characters'
+  if (nameOf(file).length > 255) return 'has a name of more than 255 characters'
   if (/\p{Cc}/u.test(file)) return 'has a control character in its name'
   return undefined
 }

@@ -37,6 +37,18 @@ export function splitStatements(sql: string, dialect: Dialect = {}): Statement[]
   return statements
 }
 
+/**
+ * The line of the n-th statement, counted from 0, as the server counts: each `;` outside of quotes ends one. Undefined
+ * where only a parser could tell.
+ */
+export function lineOfNth(sql: string, n: number): number | undefined {
+  const masked = mask(sql)
+  if (/\bbegin\s+atomic\b/i.test(masked)) return undefined
+  const starts = [...masked.matchAll(/(?:^|;)[\s;]*(?=[^\s;])/g)].map(({ index, 0: gap }) => index + gap.length)
+  const start = starts[n]
+  return start === undefined ? undefined : lineOf(sql, start)
+}
+
 /** The `-- statement` lines, as offsets. */
 export function markers(sql: string, masked: string): Array<{ start: number; end: number }> {
   return [...sql.matchAll(/^[ \t]*--[ \t]*statement[ \t]*$/gim)]

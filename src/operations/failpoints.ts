@@ -12,7 +12,8 @@ export type Failpoint = (kind: string, step: string, moment: Moment) => void
 export function failpoints(spec: string | undefined): Failpoint {
   const armed = new Map(
     (spec ?? '')
-      .split(',')
+      // Names of steps may have commas in them; what follows one that separates is a kind.
+      .split(/,(?=[a-z.]+\/)/)
       .filter(Boolean)
       .map(entry => {
         const [at = '', action = 'kill'] = entry.split('=')

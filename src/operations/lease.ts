@@ -1,5 +1,6 @@
 import type { Catalog } from '../catalog/catalog.js'
-import { type OperationRow, renewLease } from '../catalog/operations.js'
+import { renewLease } from '../catalog/ledger.js'
+import type { OperationRow } from '../catalog/operations.js'
 import { SaasctlError } from '../errors.js'
 
 /**

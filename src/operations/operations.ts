@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Catalog } from '../catalog/catalog.js'
-import { claimOperation, isOver, type OperationRow, operationById, requestCancel } from '../catalog/operations.js'
+import { claimOperation } from '../catalog/ledger.js'
+import { isOver, type OperationRow, operationById, requestCancel } from '../catalog/operations.js'
 import { liveWorkers } from '../catalog/workers.js'
 import { asSaasctlError, fromRecord, SaasctlError } from '../errors.js'
 import type { Failpoint } from './failpoints.js'

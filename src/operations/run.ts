@@ -1,17 +1,6 @@
 import type { Json } from '../canonical.js'
-import {
-  advance,
-  confirmEpoch,
-  finish,
-  isOver,
-  markUndone,
-  type OperationRow,
-  operationById,
-  release,
-  type StepRow,
-  startUndoing,
-  stepsOf
-} from '../catalog/operations.js'
+import { advance, confirmEpoch, finish, markUndone, release, startUndoing } from '../catalog/ledger.js'
+import { isOver, type OperationRow, operationById, type StepRow, stepsOf } from '../catalog/operations.js'
 import { asSaasctlError, type ErrorRecord, fromRecord, SaasctlError } from '../errors.js'
 import type { Failpoint } from './failpoints.js'
 import type { Kind, Step, Tools, Work } from './kind.js'

@@ -4,7 +4,14 @@ import type { Credentials, MigrationFile } from '../../src/engines/engine.js'
 import { PostgresEngine } from '../../src/engines/postgres/postgres.js'
 import { Secret } from '../../src/secret.js'
 import type { EngineSql, HeldConnection, RealEngine, RunningEngine } from './real-engines.js'
-import { asSuperuser, controlLogin, postgresBinaries, startServer } from './servers.js'
+import {
+  asSuperuser,
+  controlLogin,
+  postgresBinaries,
+  startServer,
+  type TestServer,
+  type TestServerOptions
+} from './servers.js'
 
 type Rows = Array<Record<string, unknown>>
 
@@ -19,7 +26,11 @@ export async function postgresEngines(): Promise<RealEngine[]> {
 /** With another pg_hba.conf than the embedded server's: there the grants alone must keep tenants apart. */
 export const grantsOnly = 'local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n'
 
-export async function startPostgres(options: Parameters<typeof startServer>[0]): Promise<RunningEngine> {
+export interface RunningPostgres extends RunningEngine {
+  server: TestServer
+}
+
+export async function startPostgres(options: TestServerOptions): Promise<RunningPostgres> {
   const server = await startServer({ hba: grantsOnly, ...options })
   const control = await controlLogin(server)
   const engine = new PostgresEngine()
@@ -31,6 +42,7 @@ export async function startPostgres(options: Parameters<typeof startServer>[0]):
     return client
   }
   return {
+    server,
     engine,
     access: {
       host,

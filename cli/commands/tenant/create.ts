@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander'
+import { parseSlug } from '../../../src/names.js'
 import type { NewTenant } from '../../../src/tenants/create.js'
 import { printSteps } from '../../dry-run.js'
-import { printOutcome } from '../../fleet.js'
 import { collectNewLabels } from '../../flags.js'
+import { printOutcome } from '../../fleet.js'
 import { verb } from '../../help.js'
 import { type Session, withSaasctl } from '../../session.js'
 
@@ -42,7 +43,11 @@ async function create(session: Session, options: Options, slug: string): Promise
 }
 
 async function dryRun(session: Session, slug: string): Promise<void> {
-  const { checkNewSlug } = await import('../../../src/tenants/slugs.js')
-  await checkNewSlug(session.saasctl.catalog, slug)
-  await printSteps(session, 'tenant.create', [slug])
+  const [{ findTenant }, { slugTaken }] = await Promise.all([
+    import('../../../src/catalog/tenants.js'),
+    import('../../../src/tenants/slugs.js')
+  ])
+  const wanted = parseSlug(slug)
+  if (await findTenant(session.saasctl.catalog, wanted)) throw slugTaken(wanted)
+  await printSteps(session, 'tenant.create', [wanted])
 }

@@ -48,11 +48,13 @@ async function hba(session: Session): Promise<Finding> {
         `GRANT EXECUTE ON FUNCTION pg_catalog.pg_hba_file_rules() TO ${login};`
     )
   }
-  const rules = await session.rows<{ databases: string[]; method: string }>(
-    `SELECT database AS databases, auth_method AS method FROM pg_hba_file_rules WHERE error IS NULL`
+  const rules = await session.rows<{ databases: string[]; users: string[]; method: string }>(
+    `SELECT database AS databases, user_name AS users, auth_method AS method FROM pg_hba_file_rules WHERE error IS NULL`
   )
   const same = rules.some(({ databases }) => databases.includes('samerole'))
-  const loose = rules.some(({ databases, method }) => databases.includes('all') && method !== 'reject')
+  const loose = rules.some(
+    ({ databases, users, method }) => databases.includes('all') && users.includes('all') && method !== 'reject'
+  )
   if (same && !loose) return ok('doors.hba', 'pg_hba.conf keeps each login to the database of its group.')
   return warning(
     'doors.hba',

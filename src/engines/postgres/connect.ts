@@ -46,7 +46,9 @@ export async function connect(server: ServerAddress, way: Way): Promise<Session>
     options: settings.map(([name, value]) => `-c ${name}=${value}`).join(' '),
     client_encoding: 'UTF8',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    keepAlive: true
+    // On our side too: without a delay of its own, the system waits two hours before it asks.
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 30_000
   })
   const session = new Session(client, place)
   try {

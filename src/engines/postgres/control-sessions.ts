@@ -16,13 +16,12 @@ export class ControlSessions {
     const idle = this.#idle.get(key(server)) ?? []
     for (let session = idle.pop(); session; session = idle.pop()) {
       try {
-        await session.rows(`SELECT pg_catalog.set_config('application_name', $1, false)`, [applicationName])
-        return session
+        return await named(session, applicationName)
       } catch {
-        session.destroy()
+        // It broke while it was idle; the next one may be whole.
       }
     }
-    return await open(server, applicationName)
+    return await named(await open(server), applicationName)
   }
 
   async giveBack(server: ServerAccess, session: Session): Promise<void> {
@@ -43,7 +42,7 @@ export class ControlSessions {
 
   /** Like `use`, on a new session: that it opens proves that the control login works now. */
   async useFresh<Result>(server: ServerAccess, act: (session: Session) => Promise<Result>): Promise<Result> {
-    return await this.#using(server, await open(server, IDLE_NAME), act)
+    return await this.#using(server, await open(server), act)
   }
 
   async close(): Promise<void> {
@@ -62,8 +61,19 @@ export class ControlSessions {
   }
 }
 
-function open(server: ServerAccess, applicationName: string): Promise<Session> {
-  return connect(server, { database: server.maintenance, as: server.control, applicationName })
+/** Opened under the idle name, whoever wants it: that is what DISCARD ALL comes back to. */
+function open(server: ServerAccess): Promise<Session> {
+  return connect(server, { database: server.maintenance, as: server.control, applicationName: IDLE_NAME })
+}
+
+async function named(session: Session, applicationName: string): Promise<Session> {
+  try {
+    await session.rows(`SELECT pg_catalog.set_config('application_name', $1, false)`, [applicationName])
+    return session
+  } catch (error) {
+    session.destroy()
+    throw error
+  }
 }
 
 /** The password is part of the key: a wrong one must not find a session that the right one opened. */

@@ -4,8 +4,8 @@ import type { ServerAddress } from '../engine.js'
 export function dsn(server: ServerAddress, database: string, login: string, password?: string): string {
   const { host, port, tls } = server
   const socket = host.startsWith('/')
-  const where = socket ? '' : host.includes(':') ? `[${host}]` : host
+  const where = socket ? '' : `${host.includes(':') ? `[${host}]` : host}:${port}`
   const who = encodeURIComponent(login) + (password === undefined ? '' : `:${encodeURIComponent(password)}`)
-  const query = new URLSearchParams({ ...(socket && { host }), sslmode: tls.mode })
-  return `postgresql://${who}@${where}:${port}/${encodeURIComponent(database)}?${query}`
+  const query = new URLSearchParams({ ...(socket && { host, port: String(port) }), sslmode: tls.mode })
+  return `postgresql://${who}@${where}/${encodeURIComponent(database)}?${query}`
 }

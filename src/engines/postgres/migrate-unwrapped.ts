@@ -19,13 +19,13 @@ export async function applyUnwrapped(session: Session, step: Step): Promise<void
       SET search_path = public`)
   } catch (error) {
     if (answerOf(error)?.state === guardStates.done) return await release(session)
-    throw failure(error, session, step, Number.POSITIVE_INFINITY)
+    throw failure(error, session, step)
   }
   try {
     for (const { sql, line } of splitStatements(step.sql)) {
       if (await indexIsThere(session, sql)) continue
       await session.run(sql).catch(error => {
-        throw failure(error, session, beginningAt(step, sql, line), 0)
+        throw failure(error, session, beginningAt(step, sql, line), { length: 0, statements: 0 })
       })
     }
     await session.run(`SET search_path = pg_catalog, pg_temp; ${record(step)}`)

@@ -67,7 +67,7 @@ async function applyWrapped(session: Session, step: Step): Promise<void> {
   } catch (error) {
     await session.rollback()
     if (answerOf(error)?.state === guardStates.done) return
-    throw failure(error, session, step, head.length)
+    throw failure(error, session, step, { length: head.length, statements: 6 })
   }
 }
 

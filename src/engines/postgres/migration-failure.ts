@@ -1,18 +1,21 @@
 import { SaasctlError } from '../../errors.js'
 import { type Answer, answerOf, guardStates } from './errors.js'
 import type { Step } from './ledger.js'
+import { type Head, lineAt } from './line.js'
 import type { Session } from './session.js'
 
 /**
  * Says in which file and line a migration stopped and what is left of it. What says nothing about the migration, such as
  * a lost connection, a full disk or the lock held elsewhere, stays the error that it was.
  */
-export function failure(error: unknown, session: Session, step: Step, headLength: number): unknown {
+export function failure(error: unknown, session: Session, step: Step, head?: Head): unknown {
   const answer = answerOf(error)
   if (!answer || !(error instanceof SaasctlError)) return error
   const { file } = step
   const { database } = session.place
-  const where = `${file.name}${lineAt(answer, step, headLength)}, in database "${database}"`
+  const line = head && lineAt(answer, step.sql, head)
+  const number = line === undefined ? '' : `:${(file.lines?.[step.direction] ?? 1) + line - 1}`
+  const where = `${file.name}${number}, in database "${database}"`
   switch (answer.state) {
     case guardStates.moved:
       return new SaasctlError(
@@ -52,11 +55,4 @@ function failedByServer(error: SaasctlError, answer: Answer, where: string, tran
       data: { sqlstate: answer.state }
     }
   )
-}
-
-/** The server counts characters of the whole message; people count lines of the file. */
-function lineAt({ position }: Answer, { file, direction, sql }: Step, headLength: number): string {
-  if (position === undefined || position <= headLength) return ''
-  const before = [...sql].slice(0, position - 1 - headLength).join('')
-  return `:${(file.lines?.[direction] ?? 1) + before.split('\n').length - 1}`
 }

@@ -1,5 +1,6 @@
 import { SaasctlError } from '../../errors.js'
 import { answerOf } from './errors.js'
+import { lineAt } from './line.js'
 import type { Session } from './session.js'
 
 /** Runs a script in one transaction: all of it or nothing. */
@@ -11,16 +12,8 @@ export async function runScript(session: Session, sql: string): Promise<void> {
     await session.rollback()
     const answer = answerOf(error)
     if (!answer || !(error instanceof SaasctlError) || error.code !== 'SERVER_FAILED') throw error
-    const line = answer.position === undefined ? '' : ` at line ${lineAt(sql, answer.position - head.length)}`
-    const where = `A script failed${line} in database "${session.place.database}"`
+    const line = lineAt(answer, sql, { length: head.length, statements: 2 })
+    const where = `A script failed${line === undefined ? '' : ` at line ${line}`} in database "${session.place.database}"`
     throw new SaasctlError('MIGRATION_FAILED', `${where}: ${answer.said} (${answer.state}). Nothing of it was kept.`)
   }
-}
-
-/** The server counts characters of the text, from 1. */
-function lineAt(sql: string, position: number): number {
-  return [...sql]
-    .slice(0, position - 1)
-    .join('')
-    .split('\n').length
 }

@@ -7,6 +7,7 @@ export class Session {
   readonly #client: pg.Client
   #version = ''
   #lost = false
+  #completed = 0
 
   constructor(client: pg.Client, place: Place) {
     this.#client = client
@@ -14,6 +15,9 @@ export class Session {
     // Without a listener, a connection that breaks while idle ends the whole process.
     client.on('error', () => {
       this.#lost = true
+    })
+    client.connection.on('commandComplete', () => {
+      this.#completed += 1
     })
     client.connection.on('parameterStatus', (status: { parameterName: string; parameterValue: string }) => {
       if (status.parameterName === 'server_version') this.#version = status.parameterValue
@@ -45,6 +49,7 @@ export class Session {
 
   /** One message of one or several statements, without parameters: several are one transaction unless they say otherwise. */
   async run(sql: string): Promise<void> {
+    this.#completed = 0
     try {
       await this.#client.query(sql)
     } catch (error) {
@@ -74,7 +79,7 @@ export class Session {
   }
 
   #translated(error: unknown) {
-    const translated = translate(error, this.place)
+    const translated = translate(error, this.place, this.#completed)
     if (translated.code === 'SERVER_UNREACHABLE') this.#lost = true
     return translated
   }

@@ -1,0 +1,73 @@
+import { Argument, type Command } from 'commander'
+import { type CatalogRole, catalogRoles } from '../../src/catalog/credentials.js'
+import type { Config } from '../../src/config.js'
+import { agree } from '../confirm.js'
+import { verb } from '../help.js'
+import { type Desk, type Session, withDesk, withSaasctl } from '../session.js'
+
+export function catalog(noun: Command): void {
+  verb(noun, 'migrate', 'Bring the catalog to this program’s version', [
+    'catalog migrate  # with SAASCTL_CATALOG_ADMIN_URL set to its owner'
+  ]).action(withDesk(migrate))
+  verb(noun, 'status', 'Show what the catalog is, and how much is in it', ['catalog status'])
+    .alias('show')
+    .action(withSaasctl(status))
+  verb(noun, 'adopt', 'Declare a restored catalog the present one', ['catalog adopt --yes']).action(withSaasctl(adopt))
+  const credentials = noun.command('credentials').description('Logins of the catalog for other programs')
+  verb(credentials, 'create', 'Make a login and print its settings, once', [
+    'catalog credentials create router >> router.env'
+  ])
+    .addArgument(new Argument('<role>', 'what the program is').choices([...catalogRoles]))
+    .action(withDesk(createCredentials))
+}
+
+async function migrate({ config, print, progress }: Desk): Promise<void> {
+  const { migrateCatalog } = await import('../../src/catalog/migrate.js')
+  const applied = await migrateCatalog(await ownersUrl(config(), progress))
+  print.list(
+    applied.map(name => ({ name })),
+    ['name']
+  )
+  progress.notice(applied.length === 0 ? 'The catalog is at this version already.' : 'The catalog is at this version.')
+}
+
+async function status({ saasctl, print }: Session): Promise<void> {
+  const { catalogStatus } = await import('../../src/catalog/status.js')
+  print.one(await catalogStatus(saasctl.catalog))
+}
+
+async function adopt({ saasctl, print, flags, progress }: Session): Promise<void> {
+  await agree('Every router reloads all tenants, and no operation from before the restore goes on by itself.', flags)
+  const { adoptCatalog } = await import('../../src/catalog/adopt.js')
+  print.one(await adoptCatalog(saasctl.catalog, saasctl.actor))
+  progress.next('See what the servers hold beside it: saasctl doctor')
+}
+
+async function createCredentials(
+  { config, print, progress }: Desk,
+  _options: object,
+  role: CatalogRole
+): Promise<void> {
+  const { createCatalogLogin } = await import('../../src/catalog/credentials.js')
+  const values = config()
+  const { login, url } = await createCatalogLogin(await ownersUrl(values, progress), role, {
+    name: values.operator,
+    proof: 'asserted'
+  })
+  print.text(`SAASCTL_CATALOG_URL=${url}`, { login, role, url })
+  progress.notice('The password is kept nowhere else; it is not shown again.')
+}
+
+/** The owner's way into the catalog: what was configured for it, else the usual one; or the embedded server's. */
+async function ownersUrl(config: Config, progress: Desk['progress']): Promise<string> {
+  const { configuredUrl } = await import('../../src/saasctl.js')
+  if (config.catalogAdmin) return config.catalogAdmin.reveal()
+  if (config.catalog !== null) return configuredUrl(config)
+  const [{ embedded }, { embeddedAdminUrl }] = await Promise.all([
+    import('../../src/embedded/embedded.js'),
+    import('../../src/embedded/catalog.js')
+  ])
+  return embeddedAdminUrl(
+    await embedded(config.home, { path: config.path }).ensure(sentence => progress.notice(sentence))
+  )
+}

@@ -1,0 +1,61 @@
+import { relative } from 'node:path'
+import type { Command } from 'commander'
+import type { EmbeddedStatus } from '../../src/embedded/embedded.js'
+import { confirmLoss } from '../confirm.js'
+import { collectNames } from '../flags.js'
+import { verb } from '../help.js'
+import { type Desk, inSession, withDesk } from '../session.js'
+
+interface ResetOptions {
+  confirm?: string[]
+}
+
+export function dev(noun: Command): void {
+  verb(noun, 'start', 'Start the embedded server, made at the first time', ['dev start']).action(withDesk(start))
+  verb(noun, 'stop', 'Stop the embedded server; its data stays', ['dev stop']).action(withDesk(stop))
+  verb(noun, 'status', 'Look whether the embedded server runs, and where', ['dev status'])
+    .alias('show')
+    .action(withDesk(status))
+  verb(noun, 'reset', 'Delete the embedded server with all of its databases', [
+    'dev reset',
+    'dev reset --confirm local'
+  ])
+    .option('--confirm <name>', 'agrees to the loss, for scripts: local', collectNames)
+    .action(withDesk(reset))
+}
+
+async function start(desk: Desk): Promise<void> {
+  await inSession(desk, { ...desk.config(), catalog: null }, async () => status(desk))
+  desk.progress.next('Make a tenant: saasctl tenant create SLUG')
+}
+
+async function stop(desk: Desk): Promise<void> {
+  const stopped = await (await server(desk)).stop()
+  desk.progress.notice(
+    stopped ? 'The embedded server is stopped; its data stays.' : 'The embedded server was not running.'
+  )
+}
+
+async function status(desk: Desk): Promise<void> {
+  desk.print.one(statusView(await (await server(desk)).status()))
+}
+
+async function reset(desk: Desk, { confirm = [] }: ResetOptions): Promise<void> {
+  const { home } = desk.config()
+  const place = relative(process.cwd(), home) || home
+  await confirmLoss(`Every database of the embedded server in ${place} will be gone for good.`, 'local', confirm)
+  await (await server(desk)).reset()
+  desk.progress.notice('The embedded server and its databases are gone; the keys stay.')
+}
+
+async function server({ config }: Desk) {
+  const { embedded } = await import('../../src/embedded/embedded.js')
+  const { home, path } = config()
+  return embedded(home, { path })
+}
+
+function statusView(status: EmbeddedStatus): object {
+  if (status.state !== 'running') return status
+  const { version, host, port, pid, dataDir, binDir, logFile } = status.server
+  return { state: status.state, version, host, port, pid, dataDir, binDir, logFile }
+}

@@ -1,0 +1,72 @@
+import type { Command } from 'commander'
+import { confirmLoss } from '../../confirm.js'
+import { printSteps } from '../../dry-run.js'
+import { collectNames, milliseconds } from '../../flags.js'
+import { onTenants } from '../../fleet.js'
+import { verb } from '../../help.js'
+import { minute } from '../../print.js'
+import { chosenSlugs, type SelectorFlags, selectorFlags } from '../../selector.js'
+import { type Session, withSaasctl } from '../../session.js'
+
+interface Options extends SelectorFlags {
+  now?: true
+  grace?: number
+  reason?: string
+  confirm?: string[]
+  dryRun?: true
+}
+
+/** A shorter grace is over before anybody could think better of it, so it is asked about like `--now`. */
+const shortGraceMs = 3_600_000
+
+export function addDelete(noun: Command): void {
+  const remove = verb(noun, 'delete [slugs...]', 'Delete a tenant; it can come back until its grace is over', [
+    'tenant delete acme',
+    'tenant delete acme --grace 30d --reason "contract ended"',
+    'tenant delete acme --now --confirm acme  # at once and for good'
+  ])
+    .alias('rm')
+    .option('--grace <duration>', 'how long it can come back, as in 7d', milliseconds)
+    .option('--now', 'drop its database at once: nothing can come back')
+    .option('--confirm <slug>', 'agrees to the loss, for scripts; several with commas', collectNames)
+    .option('--reason <text>', 'for the audit trail')
+    .option('--dry-run', 'print the steps and change nothing')
+  selectorFlags(remove).action(withSaasctl(deleteTenants))
+  verb(noun, 'undelete <slug>', 'Bring a deleted tenant back', ['tenant undelete acme'])
+    .option('--dry-run', 'print the steps and change nothing')
+    .action(withSaasctl(undelete))
+}
+
+async function deleteTenants(session: Session, options: Options, slugs: string[]): Promise<void> {
+  const { saasctl } = session
+  const chosen = await chosenSlugs(saasctl, slugs, options, ['active', 'suspended'])
+  if (options.dryRun) return printSteps(session, options.now ? 'tenant.purge' : 'tenant.delete', chosen)
+  const forGood = options.now === true || (options.grace ?? shortGraceMs) < shortGraceMs
+  for (const slug of forGood ? chosen : []) {
+    await confirmLoss(`Tenant ${slug} and all of its data will be gone for good.`, slug, options.confirm ?? [])
+  }
+  await (options.now ? purge(session, chosen, options) : softDelete(session, chosen, options))
+}
+
+async function purge(session: Session, slugs: string[], { reason }: Options): Promise<void> {
+  const { purgeTenant } = await import('../../../src/tenants/purge.js')
+  await onTenants(session, slugs, 'purged', (slug, wait) => purgeTenant(session.saasctl, slug, { ...wait, reason }))
+}
+
+async function softDelete(session: Session, slugs: string[], { reason, grace }: Options): Promise<void> {
+  const { deleteTenant } = await import('../../../src/tenants/delete.js')
+  const graceSeconds = grace === undefined ? undefined : grace / 1000
+  await onTenants(session, slugs, 'deleted', async (slug, wait) => {
+    const outcome = await deleteTenant(session.saasctl, slug, { ...wait, reason, graceSeconds })
+    const { slug: name, purgeAt } = outcome.tenant
+    if (purgeAt)
+      session.progress.notice(`${name} is purged at ${minute(purgeAt)}; until then: saasctl tenant undelete ${name}`)
+    return outcome
+  })
+}
+
+async function undelete(session: Session, options: Options, slug: string): Promise<void> {
+  if (options.dryRun) return printSteps(session, 'tenant.undelete', [slug])
+  const { undeleteTenant } = await import('../../../src/tenants/undelete.js')
+  await onTenants(session, [slug], 'brought back', (name, wait) => undeleteTenant(session.saasctl, name, wait))
+}

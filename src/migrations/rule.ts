@@ -1,0 +1,48 @@
+import type { MigrationOptions } from '../engines/engine.js'
+
+/** What a rule may know beside the command: the tables that this file made, and what earlier files said. */
+export interface Setting {
+  options: MigrationOptions
+  /** Tables that are empty, because this file made them. */
+  fresh: Set<string>
+  /** `table.column` of which a CHECK said in an earlier file that it is not null. */
+  checked: ReadonlySet<string>
+  /** An earlier command of this file added a constraint as NOT VALID. */
+  addedNotValid: boolean
+}
+
+/** What is wrong with a command, and what to write instead. */
+export interface Broken {
+  level: 'warning' | 'error'
+  code: string
+  message: string
+  fix: string
+}
+
+/** It locks, rewrites or breaks where tables are large or programs old. */
+export const warn = (code: string, message: string, fix: string): Broken => ({ level: 'warning', code, message, fix })
+/** It fails. */
+export const fail = (code: string, message: string, fix: string): Broken => ({ level: 'error', code, message, fix })
+
+/** A pattern for commands: a blank is any white space, NAME captures a table's name with or without its schema. */
+export function pattern(text: string): RegExp {
+  const name = String.raw`((?:[\w$]+\s*\.\s*)?[\w$]+)`
+  return new RegExp(text.replaceAll(' ', String.raw`\s+`).replaceAll('NAME', name), 'is')
+}
+
+/** `public.Customers` and `customers` are one table. */
+export const tableName = (text: string) =>
+  text
+    .replace(/\s/g, '')
+    .replace(/^public\./i, '')
+    .toLowerCase()
+
+export const outsideTransaction = 'Put it into a file of its own that begins with: -- saasctl: transaction=false'
+export const asContract =
+  'Let no program use it any more, then drop it in a file that begins with: -- saasctl: phase=contract'
+export const rewritten = (table: string) =>
+  warn(
+    'table.rewrite',
+    `Nobody can use ${table} while it is written anew.`,
+    'Do it in a quiet hour outside of migrations, tenant by tenant.'
+  )

@@ -1,0 +1,224 @@
+import type { Revision, RouteKey } from '../catalog/routes.js'
+import { asSaasctlError, SaasctlError } from '../errors.js'
+
+/** What the lookup needs to know of a route; the rest is for those who use it. */
+export interface Routed {
+  tenantId: string
+  revision: number
+  plan: string
+  planRevision: number
+}
+
+export interface LookupOptions<Route extends Routed> {
+  load(key: RouteKey): Promise<Route | undefined>
+  /** How long a route is believed without asking again, with up to a quarter more or less. */
+  ttlMs: number
+  /** How long "there is no such tenant" is believed. */
+  negativeTtlMs: number
+  /** How long a known route is served while the catalog does not answer. */
+  staleMs: number
+  /** Routes kept at most. */
+  size: number
+  /** A route that is no longer what it was: its connections go another way, or nowhere. */
+  onChanged(tenantId: string, route: Route | undefined): void
+}
+
+interface Entry<Route> {
+  route: Route | undefined
+  freshUntil: number
+  usableUntil: number
+}
+
+/**
+ * From what a request says to its tenant's route. A hit costs a Map's look; misses are one query however many ask.
+ * A load that began before a change may not put the old revision back.
+ */
+export class Lookup<Route extends Routed> {
+  readonly #options: LookupOptions<Route>
+  readonly #entries = new Map<string, Entry<Route>>()
+  readonly #loading = new Map<string, Promise<Route | undefined>>()
+  /** By tenant: its keys, and the newest revision that anybody has told us of. */
+  readonly #tenants = new Map<string, { keys: Set<string>; newest: number; route: Route | undefined }>()
+  /** Counts changes: a "no such tenant" that was loaded before the last one is not kept. */
+  #changes = 0
+  /** Known routes are given at once, stale or not: a dead catalog must not cost each request a time-out. */
+  catalogDown = false
+  /** Answers that were older than they should be, because the catalog was away. */
+  stale = 0
+
+  constructor(options: LookupOptions<Route>) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** The cached route when it is fresh; null for a fresh "no such tenant"; undefined when it must be loaded. */
+  peek(key: RouteKey): Route | null | undefined {
+    const name = nameOf(key)
+    const entry = this.#entries.get(name)
+    if (entry === undefined || entry.freshUntil < performance.now()) return undefined
+    this.#touch(name, entry)
+    return entry.route ?? null
+  }
+
+  /** The route, or undefined when there is none. CATALOG_UNREACHABLE when it is not known and nobody can be asked. */
+  async find(key: RouteKey): Promise<Route | undefined> {
+    const hit = this.peek(key)
+    if (hit !== undefined) return hit ?? undefined
+    const name = nameOf(key)
+    return (this.catalogDown && this.#usable(name)) || (this.#loading.get(name) ?? this.#load(name, key))
+  }
+
+  /** Somebody says that the tenant has this revision now; 0 when only that it changed. */
+  invalidate(tenantId: string, revision: number): void {
+    this.#changes += 1
+    for (const [name, entry] of this.#entries) if (entry.route === undefined) this.#entries.delete(name)
+    const known = this.#tenants.get(tenantId)
+    if (!known) return
+    if (revision !== 0 && revision <= (known.route?.revision ?? -1)) return
+    known.newest = Math.max(known.newest, revision)
+    for (const name of known.keys) this.#entries.delete(name)
+    known.keys.clear()
+    void this.#reload(tenantId)
+  }
+
+  /** Every tenant of the plan is loaded again. */
+  invalidatePlan(plan: string): void {
+    for (const [tenantId, { route }] of this.#tenants) if (route?.plan === plan) this.invalidate(tenantId, 0)
+  }
+
+  /** After notices may have been lost: what is older here than in the catalog, or gone from it, is loaded again. */
+  compare(present: Revision[], asked: string[]): void {
+    const revisions = new Map(present.map(row => [row.tenantId, row]))
+    for (const tenantId of asked) {
+      const known = this.#tenants.get(tenantId)?.route
+      const now = revisions.get(tenantId)
+      if (known && (now?.revision !== known.revision || now.planRevision !== known.planRevision)) this.invalidate(tenantId, 0)
+    }
+  }
+
+  tenantIds(): string[] {
+    return [...this.#tenants.keys()]
+  }
+
+  /** What is known was compared with the catalog just now, and holds for another while. */
+  confirm(): void {
+    const now = performance.now()
+    for (const entry of this.#entries.values()) if (entry.route) Object.assign(entry, this.#lifetimes(now))
+  }
+
+  /** A change is followed up at once: those who hold the tenant's connections must hear of it also when nobody asks. */
+  async #reload(tenantId: string): Promise<void> {
+    try {
+      await this.find({ by: 'id', value: tenantId })
+    } catch {
+      // The catalog is away; whoever asks next tries again, and finds nothing old in the cache.
+    }
+  }
+
+  async #load(name: string, key: RouteKey): Promise<Route | undefined> {
+    const before = this.#changes
+    const loading = this.#ask(name, key, before)
+    this.#loading.set(name, loading)
+    try {
+      return await loading
+    } finally {
+      this.#loading.delete(name)
+    }
+  }
+
+  async #ask(name: string, key: RouteKey, before: number): Promise<Route | undefined> {
+    for (let tries = 1; ; tries += 1) {
+      let route: Route | undefined
+      try {
+        route = await this.#options.load(key)
+      } catch (error) {
+        return this.#stale(name, error)
+      }
+      // Told of a newer revision while this one was on its way: ask again.
+      const newest = route && this.#tenants.get(route.tenantId)?.newest
+      if (route && newest !== undefined && route.revision < newest && tries < 5) continue
+      if (route === undefined && key.by === 'id') this.#gone(key.value)
+      if (route !== undefined || this.#changes === before) this.#keep(name, route)
+      return route
+    }
+  }
+
+  #usable(name: string): Route | undefined {
+    const entry = this.#entries.get(name)
+    if (!entry?.route || entry.usableUntil < performance.now()) return undefined
+    this.stale += 1
+    return entry.route
+  }
+
+  #stale(name: string, thrown: unknown): Route {
+    const usable = this.#usable(name)
+    if (usable) return usable
+    const error = asSaasctlError(thrown)
+    throw error.code.startsWith('CATALOG_') ? error : new SaasctlError('CATALOG_UNREACHABLE', error.message, { cause: error })
+  }
+
+  #keep(name: string, route: Route | undefined): void {
+    const now = performance.now()
+    const { negativeTtlMs, size } = this.#options
+    const lifetimes = route ? this.#lifetimes(now) : { freshUntil: now + negativeTtlMs, usableUntil: now + negativeTtlMs }
+    this.#touch(name, { route, ...lifetimes })
+    if (route) this.#know(name, route)
+    if (this.#entries.size > size) this.#evict()
+  }
+
+  #know(name: string, route: Route): void {
+    const known = this.#tenants.get(route.tenantId) ?? { keys: new Set<string>(), newest: 0, route: undefined }
+    const before = known.route
+    if (!before || before.revision <= route.revision) known.route = route
+    known.newest = Math.max(known.newest, route.revision)
+    known.keys.add(name)
+    this.#tenants.set(route.tenantId, known)
+    if (before && (before.revision !== route.revision || before.planRevision !== route.planRevision)) {
+      // Other names of the tenant, as a former slug, may lead to the old route still.
+      for (const other of known.keys) if (other !== name) this.#forget(other, known.keys)
+      this.#options.onChanged(route.tenantId, route)
+    }
+  }
+
+  #gone(tenantId: string): void {
+    const known = this.#tenants.get(tenantId)
+    if (!known) return
+    for (const name of known.keys) this.#entries.delete(name)
+    this.#tenants.delete(tenantId)
+    this.#options.onChanged(tenantId, undefined)
+  }
+
+  #lifetimes(now: number) {
+    const { ttlMs, staleMs } = this.#options
+    const freshUntil = now + ttlMs * (0.75 + Math.random() / 2)
+    return { freshUntil, usableUntil: freshUntil + staleMs }
+  }
+
+  #touch(name: string, entry: Entry<Route>): void {
+    this.#entries.delete(name)
+    this.#entries.set(name, entry)
+  }
+
+  #forget(name: string, keys: Set<string>): void {
+    this.#entries.delete(name)
+    keys.delete(name)
+  }
+
+  /** The key that was asked for longest ago goes; its tenant with its last one. */
+  #evict(): void {
+    const [oldest] = this.#entries
+    if (!oldest) return
+    const [name, { route }] = oldest
+    const known = route && this.#tenants.get(route.tenantId)
+    if (!known) return void this.#entries.delete(name)
+    this.#forget(name, known.keys)
+    if (known.keys.size === 0) this.#tenants.delete(route.tenantId)
+  }
+}
+
+function nameOf({ by, value }: RouteKey): string {
+  return `${by}:${value}`
+}

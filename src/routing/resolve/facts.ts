@@ -1,0 +1,68 @@
+import type { FastifyRequest } from 'fastify'
+
+/** All that sources may know of a request. */
+export interface RequestFacts {
+  /** As they came: name, value, name, value. Duplicates are seen here and nowhere else. */
+  readonly rawHeaders: readonly string[]
+  /** Host and port, unparsed, after the application's `trustProxy`; empty when there is none. */
+  readonly host: string
+  /** The request target as the client sent it, before `rewriteUrl`. */
+  readonly url: string
+  /** Address of whoever holds the socket, never from a header; empty for a Unix socket. */
+  readonly peer: string
+  /** TLS has verified the peer's client certificate. */
+  readonly certified: boolean
+  /** What an authentication hook left in `request.user`. */
+  readonly user: unknown
+  /** For the application's own sources. */
+  readonly request: FastifyRequest
+}
+
+/** Reads nothing until it is asked. */
+export function factsOf(request: FastifyRequest): RequestFacts {
+  return new FastifyFacts(request)
+}
+
+class FastifyFacts implements RequestFacts {
+  readonly request: FastifyRequest
+
+  constructor(request: FastifyRequest) {
+    this.request = request
+  }
+
+  get rawHeaders(): readonly string[] {
+    return this.request.raw.rawHeaders
+  }
+
+  // Fastify believes X-Forwarded-Host only of a peer that trustProxy names (before 5.8.3 of anybody), and then its last entry.
+  get host(): string {
+    return this.request.host
+  }
+
+  get url(): string {
+    return this.request.originalUrl
+  }
+
+  get peer(): string {
+    return this.request.raw.socket.remoteAddress ?? ''
+  }
+
+  get certified(): boolean {
+    const { socket } = this.request.raw
+    return 'authorized' in socket && socket.authorized === true
+  }
+
+  get user(): unknown {
+    return 'user' in this.request ? this.request.user : undefined
+  }
+}
+
+/** Every value that the request has for a header, in order. Node's `headers` joins them, or keeps the first, by name. */
+export function headerValues({ rawHeaders }: RequestFacts, lowerCaseName: string): string[] {
+  const values: string[] = []
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
+    if (name.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName) values.push(rawHeaders[index + 1] ?? '')
+  }
+  return values
+}

@@ -1,0 +1,20 @@
+import t from 'tap'
+import { kinds } from '../../src/kinds.js'
+import { killStage, testKillPoints } from '../support/kill-and-recover.js'
+import { scenes } from '../support/scenes.js'
+import { skipWithoutPostgres } from '../support/servers.js'
+
+if (await skipWithoutPostgres(t)) process.exit()
+const stage = await killStage()
+t.teardown(() => stage.close())
+
+t.test('every kind of operation there is has a scene to be killed in', async t => {
+  t.strictSame(Object.keys(scenes).sort(), [...kinds.names].sort())
+})
+
+const elsewhere = ['tenant.create', 'template.build', 'warm.create']
+await testKillPoints(
+  t,
+  stage,
+  kinds.names.filter(name => !elsewhere.includes(name))
+)

@@ -1,0 +1,69 @@
+import type { Test } from 'tap'
+import { startVerb } from './child.js'
+import { controlPlane } from './control-plane.js'
+import { fleetAudit } from './fleet-audit.js'
+import { type KillPoint, killPoints } from './kill-points.js'
+import { type Stage, scenes } from './scenes.js'
+import type { Binaries } from './servers.js'
+import { settle } from './settle.js'
+import { type Successor, takeOver } from './take-over.js'
+import { tinyTemplate } from './tiny-template.js'
+
+export interface KillStage extends Stage {
+  close(): Promise<void>
+}
+
+/** A control plane with short leases and a template that is quickly copied. */
+export async function killStage(binaries?: Binaries): Promise<KillStage> {
+  const template = await tinyTemplate()
+  const plane = await controlPlane({ ...(binaries && { binaries }), env: { ...template.env, SAASCTL_LEASE: '300ms' } })
+  const close = async () => {
+    await plane.close()
+    await template.remove()
+  }
+  return { plane, saasctl: plane.saasctl, template, close }
+}
+
+/** What a killed process has left, and what came of it. */
+export interface Recovered {
+  killed: boolean
+  kind: string
+  status: string
+  findings: string[]
+}
+
+/** Kills a process at one point, lets another one go on, and looks at the whole fleet afterwards. */
+export async function killAndRecover(stage: KillStage, point: KillPoint, successor: Successor): Promise<Recovered> {
+  const { plane, saasctl } = stage
+  const { verb, argument } = await (scenes[point.kind]?.(stage) ??
+    Promise.reject(new Error(`No scene: ${point.kind}.`)))
+  const child = startVerb(plane.env, verb, argument, point.failpoint)
+  const { signal } = await child.ended
+  const last = child.said.at(-1)?.progress
+  if (!last) throw new Error(`It said nothing: ${JSON.stringify(child.said)} ${child.stderr()}`)
+  const ended = await takeOver(plane, last.operation, successor)
+  await settle(saasctl)
+  return {
+    killed: signal === 'SIGKILL',
+    kind: ended.kind,
+    status: ended.status,
+    findings: await fleetAudit(plane)
+  }
+}
+
+/** One sub-test for each point of each kind. Every fourth is taken over by a worker instead of the next command. */
+export async function testKillPoints(test: Test, stage: KillStage, kindNames: string[]): Promise<void> {
+  for (const name of kindNames) {
+    for (const [index, point] of (await killPoints(name)).entries()) {
+      const successor = index % 4 === 3 ? 'worker' : 'next process'
+      const how = point.ends === 'succeeded' ? 'finished' : 'taken back whole'
+      await test.test(`${name} killed at "${point.step}", ${point.moment}, is ${how} by the ${successor}`, async t => {
+        const { killed, kind, status, findings } = await killAndRecover(stage, point, successor)
+        t.ok(killed, 'the process was killed')
+        t.equal(kind, name)
+        t.equal(status, point.ends)
+        t.strictSame(findings, [])
+      })
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import type { Json } from '../../src/canonical.js'
+import type { OperationRow } from '../../src/catalog/operations.js'
+import { startDrop } from '../../src/databases/drop.js'
+import { doctor } from '../../src/doctor/doctor.js'
+import { checkMigrations } from '../../src/migrations/check.js'
+import { resumeOperation } from '../../src/operations/inspect.js'
+import type { ProgressLine } from '../../src/operations/run.js'
+import type { Saasctl } from '../../src/saasctl.js'
+import { buildTemplate } from '../../src/templates/build-template.js'
+import { createTenant } from '../../src/tenants/create.js'
+import { deleteTenant } from '../../src/tenants/delete.js'
+import { migrateTenant } from '../../src/tenants/migrate.js'
+import { purgeTenant } from '../../src/tenants/purge.js'
+import { resumeTenant } from '../../src/tenants/resume.js'
+import { suspendTenant } from '../../src/tenants/suspend.js'
+import { undeleteTenant } from '../../src/tenants/undelete.js'
+import { updateTenant } from '../../src/tenants/update.js'
+
+type Argument = Record<string, Json>
+type Verb = (saasctl: Saasctl, argument: Argument, onProgress: (line: ProgressLine) => void) => Promise<unknown>
+
+const slugOf = (argument: Argument) => String(argument['slug'])
+
+/** What a customer does with the control plane, by name: so that another process can be told to do it. */
+export const verbs = {
+  create: (saasctl, argument, onProgress) =>
+    createTenant(
+      saasctl,
+      { slug: slugOf(argument), ...argument },
+      { template: saasctl.config.template },
+      { wait: argument['wait'] !== false, onProgress }
+    ),
+  suspend: (saasctl, argument, onProgress) => suspendTenant(saasctl, slugOf(argument), { wait: true, onProgress }),
+  resume: (saasctl, argument, onProgress) => resumeTenant(saasctl, slugOf(argument), { wait: true, onProgress }),
+  delete: (saasctl, argument, onProgress) => deleteTenant(saasctl, slugOf(argument), { wait: true, onProgress }),
+  undelete: (saasctl, argument, onProgress) => undeleteTenant(saasctl, slugOf(argument), { wait: true, onProgress }),
+  purge: (saasctl, argument, onProgress) => purgeTenant(saasctl, slugOf(argument), { wait: true, onProgress }),
+  limits: (saasctl, argument, onProgress) =>
+    updateTenant(saasctl, slugOf(argument), { plan: String(argument['plan']) }, { wait: true, onProgress }),
+  migrate: (saasctl, argument, onProgress) => {
+    const wish = { direction: argument['direction'] === 'down' ? 'down' : 'up', to: null } as const
+    return migrateTenant(saasctl, slugOf(argument), wish, { wait: true, onProgress })
+  },
+  build: (saasctl, argument, onProgress) =>
+    buildTemplate(
+      saasctl,
+      saasctl.config.template,
+      {
+        again: argument['again'] === true,
+        warm: argument['warm'] === undefined ? undefined : Number(argument['warm'])
+      },
+      { wait: true, onProgress }
+    ),
+  drop: async (saasctl, argument, onProgress) => {
+    const claim = await saasctl.operations.claim(true)
+    const { actor } = saasctl
+    const started: OperationRow = await saasctl.catalog.transaction(actor, tx =>
+      startDrop(tx, String(argument['databaseId']), { actor, claim })
+    )
+    return saasctl.operations.follow(started, { onProgress })
+  },
+  check: (saasctl, _, onProgress) => checkMigrations(saasctl, saasctl.config.template, { onProgress }),
+  doctor: (saasctl, _, onProgress) => doctor(saasctl, { fix: true, onProgress }),
+  /** Goes on with somebody else's operation. */
+  go: (saasctl, argument, onProgress) => resumeOperation(saasctl, String(argument['operation']), { onProgress })
+} satisfies Record<string, Verb>
+
+export type VerbName = keyof typeof verbs
+
+export function doVerb(
+  saasctl: Saasctl,
+  name: VerbName,
+  argument: Argument,
+  onProgress: (line: ProgressLine) => void = () => {}
+): Promise<unknown> {
+  const verb: Verb = verbs[name]
+  return verb(saasctl, argument, onProgress)
+}
