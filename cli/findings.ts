@@ -11,7 +11,9 @@ export function printFindings(
 ): void {
   progress.clear()
   print.list(findings, ['level', 'code', 'message', 'fix'])
-  const count = (level: Finding['level']) => findings.filter(finding => finding.level === level).length
+  // What doctor has mended is no news any more.
+  const left = findings.filter(finding => !('fixed' in finding && finding.fixed))
+  const count = (level: Finding['level']) => left.filter(finding => finding.level === level).length
   const [errors, warnings] = [count('error'), count('warning')]
   if (errors > 0) {
     throw new SaasctlError(

@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import pg from 'pg'
 import t from 'tap'
 import { adoptCatalog } from '../src/catalog/adopt.js'
+import { serverByName } from '../src/catalog/servers.js'
 import { findTenant } from '../src/catalog/tenants.js'
+import { serverAccess } from '../src/databases/access.js'
 import { type DoctorFinding, doctor } from '../src/doctor/doctor.js'
 import { databaseName, uuidv7 } from '../src/names.js'
 import { startOperation } from '../src/operations/start.js'
@@ -316,11 +318,10 @@ t.test('a server that does not answer is one error, and the others are looked at
 })
 
 t.test('one server under two names is named, and nothing is done to its databases', async t => {
-  await sql(`create role second_control login createdb createrole password 'of-this-test'`)
-  await sql('grant pg_signal_backend to second_control; grant connect on database postgres to second_control')
-  const { host, port } = plane.server
-  const wish = { name: 'twice', engine: 'postgres', host, port, login: 'second_control' } as const
-  await addServer(saasctl, { ...wish, password: new Secret('of-this-test') })
+  const main = await serverByName(saasctl.catalog, 'main')
+  if (!main) throw new Error('the control plane has added it')
+  const { host, port, control } = await serverAccess(saasctl.keys, main)
+  await addServer(saasctl, { name: 'twice', engine: 'postgres', host, port, ...control })
   const before = await names('select datname as name from pg_database')
   const findings = await fix()
   t.match(of(findings, 'server.overlap'), [{ subject: 'server:twice', fix: /saasctl server remove twice/ }])
@@ -338,12 +339,12 @@ t.test('an operation of a newer saasctl is left to it', async t => {
   const [finding] = of(await fix(), 'operation.orphaned')
   t.match(finding, { subject: `operation:${operation}`, message: /newer/ })
   t.notOk(finding?.fixed)
-  await saasctl.catalog.query('delete from saasctl.operation where id = $1', [operation])
+  await saasctl.catalog.query(`update saasctl.operation set status = 'cancelled' where id = $1`, [operation])
 })
 
 t.test('after a restore of the catalog, doctor drops and resumes nothing that was begun before it', async t => {
   t.equal(await child('before-restore', 'tenant.create/copy template:acted'), 'SIGKILL')
-  await buildTemplate(saasctl, 'standard', { again: false, warm: 1 }, wait)
+  await buildTemplate(saasctl, 'standard', { again: false, warm: 2 }, wait)
   const warm = (await warmName()) ?? ''
   await adoptCatalog(saasctl.catalog, saasctl.actor)
   await sql(`drop database ${id(warm)} with (force)`)

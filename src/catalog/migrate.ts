@@ -22,6 +22,8 @@ export async function migrateCatalog(url: string): Promise<string[]> {
   client.on('error', () => {})
   try {
     await client.connect()
+    // The runner's own lock ends before the queue is migrated, and grants made twice at once fail. Ours ends with the session.
+    await client.query(`select pg_advisory_lock(hashtextextended('saasctl catalog migrate', 0))`)
     const applied = await runner({
       dbClient: client,
       dir: fileURLToPath(migrationsFolder),

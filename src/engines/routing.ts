@@ -1,14 +1,23 @@
-import type { DataSource, EntitySchema, MixedList } from 'typeorm'
+import type { DataSource, DataSourceOptions, Logger, NamingStrategyInterface } from 'typeorm'
+import type { SaasctlError } from '../errors.js'
 import type { Credentials, ServerAddress } from './engine.js'
 
 /** What a router asks of an engine. Apart from `Engine`, so that an application loads no provisioning. */
 export interface RoutingEngine {
-  /** Opens one connection as an app login. The identity row is checked with the first statement, before anybody uses it. */
+  /**
+   * Opens one connection as an app login. The identity row is read before anybody gets the connection. SERVER_BUSY with
+   * `data.full` when a limit on connections was met: `server` or `tenant` says whose.
+   */
   open(way: RoutedWay): Promise<RoutedConnection>
   /** Builds an entity set's metadata once, without connecting. Refuses what cannot be shared between tenants (ROUTER_ENTITIES). */
   template(entities: EntityOptions): Promise<EntityTemplate>
-  /** A DataSource of one tenant whose connections come from `source` and nowhere else. No I/O. */
+  /** A DataSource of one tenant whose connections come from `source` and nowhere else. No I/O, about 2 µs: one per lease. */
   dataSource(template: EntityTemplate, database: string, source: ConnectionSource): DataSource
+  /**
+   * Says in our words what went wrong when the server or the way to it did, from any error an application may have caught;
+   * undefined for an answer to the application's own SQL.
+   */
+  explain(error: unknown): SaasctlError | undefined
 }
 
 export interface RoutedWay {
@@ -22,6 +31,7 @@ export interface RoutedWay {
   applicationName: string
   /** From the tenant's plan; null leaves what the server says. */
   statementTimeoutMs: number | null
+  /** For everything up to the identity row's answer. */
   connectTimeoutMs: number
 }
 
@@ -29,11 +39,13 @@ export interface RoutedWay {
 export interface RoutedConnection {
   /** The driver's own connection, for the engine's DataSource. */
   readonly driver: unknown
-  /** Broken, or left inside a transaction: must be closed, never lent again. */
+  /** Broken, busy, or left inside a transaction: must be closed, never lent again. */
   readonly inDoubt: boolean
-  /** Called once when the server or the network ends it, idle or not. */
+  /** Stands inside a transaction: whoever holds it will not give it back by waiting for another. */
+  readonly inTransaction: boolean
+  /** Called once when the server or the network ends it, idle or not; at once when that has happened already. */
   onEnd(listener: () => void): void
-  /** Resolves when the server has let it go; at the latest after two seconds. */
+  /** Stops what runs on it. Resolves when the server has let it go; at the latest after two seconds. Never rejects. */
   close(): Promise<void>
 }
 
@@ -42,12 +54,20 @@ export interface ConnectionSource {
   acquire(): Promise<RoutedConnection>
   /** `doubt` closes it; so does `inDoubt`. */
   release(connection: RoutedConnection, doubt: boolean): void
+  /** What to answer to whoever uses the source after its end; undefined while it may be used. */
+  readonly ended: SaasctlError | undefined
+  /** Told of each statement after its answer, with the milliseconds it took; for metrics. Must not throw. */
+  readonly ran?: ((milliseconds: number, failed: boolean) => void) | undefined
 }
 
+/** The part of TypeORM's options that may be the same for every tenant. Everything in them must be stateless. */
 export interface EntityOptions {
-  entities: MixedList<string | ((...parameters: never[]) => unknown) | EntitySchema>
-  /** Must be stateless: one instance serves every tenant. */
-  subscribers?: MixedList<string | ((...parameters: never[]) => unknown)>
+  entities: NonNullable<DataSourceOptions['entities']>
+  /** One instance serves every tenant; it is frozen. */
+  subscribers?: DataSourceOptions['subscribers']
+  namingStrategy?: NamingStrategyInterface
+  entityPrefix?: string
+  logger?: Logger
 }
 
 /** Metadata that all tenants share by reference. Opaque: only the engine that made it reads it. */

@@ -57,7 +57,12 @@ export class Listener {
   async #listenAndCompare(): Promise<void> {
     try {
       // Listening first: what changes while we compare is told to us as well.
-      if (!this.#ear) this.#ear = await this.#catalog.listen(channel, payload => this.#hear(payload), () => this.#lost())
+      if (!this.#ear)
+        this.#ear = await this.#catalog.listen(
+          channel,
+          payload => this.#hear(payload),
+          () => this.#lost()
+        )
       const asked = this.#lookup.tenantIds()
       for (let from = 0; from < asked.length; from += this.#options.batch) {
         const some = asked.slice(from, from + this.#options.batch)
@@ -90,4 +95,3 @@ export class Listener {
     this.#options.onState(up)
   }
 }
-

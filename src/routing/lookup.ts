@@ -95,7 +95,8 @@ export class Lookup<Route extends Routed> {
     for (const tenantId of asked) {
       const known = this.#tenants.get(tenantId)?.route
       const now = revisions.get(tenantId)
-      if (known && (now?.revision !== known.revision || now.planRevision !== known.planRevision)) this.invalidate(tenantId, 0)
+      if (known && (now?.revision !== known.revision || now.planRevision !== known.planRevision))
+        this.invalidate(tenantId, 0)
     }
   }
 
@@ -157,13 +158,17 @@ export class Lookup<Route extends Routed> {
     const usable = this.#usable(name)
     if (usable) return usable
     const error = asSaasctlError(thrown)
-    throw error.code.startsWith('CATALOG_') ? error : new SaasctlError('CATALOG_UNREACHABLE', error.message, { cause: error })
+    throw error.code.startsWith('CATALOG_')
+      ? error
+      : new SaasctlError('CATALOG_UNREACHABLE', error.message, { cause: error })
   }
 
   #keep(name: string, route: Route | undefined): void {
     const now = performance.now()
     const { negativeTtlMs, size } = this.#options
-    const lifetimes = route ? this.#lifetimes(now) : { freshUntil: now + negativeTtlMs, usableUntil: now + negativeTtlMs }
+    const lifetimes = route
+      ? this.#lifetimes(now)
+      : { freshUntil: now + negativeTtlMs, usableUntil: now + negativeTtlMs }
     this.#touch(name, { route, ...lifetimes })
     if (route) this.#know(name, route)
     if (this.#entries.size > size) this.#evict()
@@ -215,7 +220,10 @@ export class Lookup<Route extends Routed> {
     const known = route && this.#tenants.get(route.tenantId)
     if (!known) return void this.#entries.delete(name)
     this.#forget(name, known.keys)
-    if (known.keys.size === 0) this.#tenants.delete(route.tenantId)
+    if (known.keys.size > 0) return
+    this.#tenants.delete(route.tenantId)
+    // Nobody would hear of its changes any more, so nobody may hold its connections.
+    this.#options.onChanged(route.tenantId, undefined)
   }
 }
 

@@ -53,7 +53,14 @@ export function routeOf(row: RouteRow, keys: KeyStore): Route {
     migration: row.migration,
     login: row.login,
     loginVersion: row.loginVersion,
-    way: JSON.stringify([row.databaseId, row.login, row.loginVersion, address, rules.limits.connections, rules.limits.statementTimeoutMs]),
+    way: JSON.stringify([
+      row.databaseId,
+      row.login,
+      row.loginVersion,
+      address,
+      rules.limits.connections,
+      rules.limits.statementTimeoutMs
+    ]),
     credentials: async () => {
       const { databaseId, keyVersion: version, wrapped, masterKeyId, login, loginVersion, sealed } = row
       const dataKey = await openDataKey(keys, { databaseId, purpose: 'routing', version, wrapped, masterKeyId })

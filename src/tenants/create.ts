@@ -88,7 +88,8 @@ export async function createTenant(
   const plan = await currentPlan(catalog, folders.templates, asked.plan ?? template.definition.defaultPlan)
   const wish: Wish = { ...asked, slug, id: uuidv7(), template: template.name, plan: plan.name }
   const promised = await promise(context, wish, { template, plan }, wait)
-  const operation = wait.wait && promised.status !== 'succeeded' ? await context.operations.follow(promised, wait) : promised
+  const operation =
+    wait.wait && promised.status !== 'succeeded' ? await context.operations.follow(promised, wait) : promised
   return { tenant: await mustFind(catalog, operation.tenantId ?? wish.id), operation }
 }
 

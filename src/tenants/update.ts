@@ -1,7 +1,7 @@
 import type { Json } from '../canonical.js'
 import { tenantEvent } from '../catalog/audit.js'
 import type { Transaction } from '../catalog/catalog.js'
-import { setLimits } from '../catalog/databases.js'
+import { databaseById, setLimits } from '../catalog/databases.js'
 import type { OperationRow } from '../catalog/operations.js'
 import { type PlacedTenant, updateTenant as write } from '../catalog/tenants.js'
 import type { DatabaseWork } from '../databases/work.js'
@@ -91,10 +91,11 @@ function limitsOf(plan: KeptPlan, before: string | null): Record<string, Json> {
   return { limits: { ...plan.definition.limits }, profile: profileOf(plan), before }
 }
 
+/** What counts is what the server has now: a plan that was changed in plans.json is brought to its tenants the same way. */
 async function hasOtherLimits(context: Context, slug: string, plan: KeptPlan): Promise<boolean> {
-  const tenant = await mustFind(context.catalog, slug)
-  const before = await currentPlan(context.catalog, context.folders.templates, tenant.plan)
-  return profileOf(before) !== profileOf(plan)
+  const { databaseId } = await mustFind(context.catalog, slug)
+  const database = databaseId === null ? undefined : await databaseById(context.catalog, databaseId)
+  return database !== undefined && database.profile !== profileOf(plan)
 }
 
 async function writeChange(tx: Transaction, tenant: PlacedTenant, change: TenantChange): Promise<void> {

@@ -28,7 +28,9 @@ export function custom(
   function said(value: unknown): Claim | Refusal | undefined {
     if (value === undefined) return undefined
     const named = tenantName(value)
-    return named ? { ...named, source: name, verified } : new Refusal('malformed', name, 'The source found no id or slug.')
+    return named
+      ? { ...named, source: name, verified }
+      : new Refusal('malformed', name, 'The source found no id or slug.')
   }
   const failed = (error: unknown) => new Refusal('failed', name, 'The source failed.', error)
 

@@ -16,12 +16,14 @@ export interface DomainOptions {
  */
 export function fromDomain({ except }: DomainOptions): Source {
   const wrong = except.filter(own => hostnameOf(own) !== own || own === '')
-  if (wrong.length > 0) throw unusable(...wrong.map(own => `fromDomain: ${quoteInput(own)} is not a hostname in lower case.`))
+  if (wrong.length > 0)
+    throw unusable(...wrong.map(own => `fromDomain: ${quoteInput(own)} is not a hostname in lower case.`))
 
   function claim(request: RequestFacts): Claim | Refusal | undefined {
     const hostname = requestHostname(request, 'host')
     if (typeof hostname !== 'string') return hostname
-    if (!hostname.includes('.') || except.some(own => hostname === own || hostname.endsWith(`.${own}`))) return undefined
+    if (!hostname.includes('.') || except.some(own => hostname === own || hostname.endsWith(`.${own}`)))
+      return undefined
     if (hostname.split('.').some(label => label.length > 63)) {
       return new Refusal('malformed', 'host', `${quoteInput(hostname)} has a label of more than 63 characters.`)
     }

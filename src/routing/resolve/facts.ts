@@ -62,7 +62,8 @@ export function headerValues({ rawHeaders }: RequestFacts, lowerCaseName: string
   const values: string[] = []
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? ''
-    if (name.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName) values.push(rawHeaders[index + 1] ?? '')
+    if (name.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName)
+      values.push(rawHeaders[index + 1] ?? '')
   }
   return values
 }

@@ -21,13 +21,15 @@ export function fromHeader(name: string, { trusted }: HeaderOptions): Source {
     const [value, ...more] = headerValues(request, header)
     if (value === undefined) return undefined
     try {
-      if (isTrusted(request) !== true) return new Refusal('untrusted', 'header', `${header} came from ${quoteInput(request.peer)}.`)
+      if (isTrusted(request) !== true)
+        return new Refusal('untrusted', 'header', `${header} came from ${quoteInput(request.peer)}.`)
     } catch (error) {
       return new Refusal('failed', 'header', `The test for who may send ${header} failed.`, error)
     }
     if (more.length > 0) return new Refusal('malformed', 'header', `The request has ${header} twice.`)
     const named = tenantName(value)
-    if (named === undefined) return new Refusal('malformed', 'header', `${header} is ${quoteInput(value)}, no id or slug.`)
+    if (named === undefined)
+      return new Refusal('malformed', 'header', `${header} is ${quoteInput(value)}, no id or slug.`)
     return { ...named, source: 'header', verified: true }
   }
 

@@ -16,9 +16,17 @@ export function nameOf(algorithm: string, kid: string): string {
  * Asks an issuer for its keys. The address comes from the configuration, never from a token; redirects are not followed and a
  * large answer is not read to its end. Throws when there is no usable answer.
  */
-export async function readKeys(url: string, algorithms: readonly PublicAlgorithm[], timeoutMs: number): Promise<PublishedKeys> {
+export async function readKeys(
+  url: string,
+  algorithms: readonly PublicAlgorithm[],
+  timeoutMs: number
+): Promise<PublishedKeys> {
   const signal = AbortSignal.timeout(timeoutMs)
-  const response = await fetch(url, { redirect: 'error', signal, headers: { accept: 'application/jwk-set+json, application/json' } })
+  const response = await fetch(url, {
+    redirect: 'error',
+    signal,
+    headers: { accept: 'application/jwk-set+json, application/json' }
+  })
   if (response.status !== 200) {
     await response.body?.cancel()
     throw new Error(`The issuer answered with status ${response.status}.`)

@@ -1,6 +1,6 @@
 import type { Algorithm, PublicAlgorithm } from './algorithms.js'
-import { type Keys, VerifyingKey } from './keys.js'
 import { nameOf, type PublishedKeys, readKeys } from './jwks.js'
+import { type Keys, VerifyingKey } from './keys.js'
 import { Refusal } from './refusal.js'
 
 /** Milliseconds. */
@@ -23,9 +23,10 @@ export class KeySet implements Keys {
   readonly #algorithms: readonly PublicAlgorithm[]
   readonly #times: KeySetTimes
   #keys = new Map<string, VerifyingKey>()
-  /** When the answer that is in use, and the last one, good or bad, were asked for. */
+  /** When the answer that is in use was asked for, when the last one, and when one that failed since. */
   #readAt = Number.NEGATIVE_INFINITY
   #askedAt = Number.NEGATIVE_INFINITY
+  #failedAt = Number.NEGATIVE_INFINITY
   #asking: Promise<void> | undefined
   #failure: unknown
 
@@ -41,10 +42,11 @@ export class KeySet implements Keys {
 
   refresh(now: number): Promise<void> | undefined {
     const { maxAgeMs } = this.#times
-    if (since(this.#readAt, now) < maxAgeMs / 2) return undefined
-    const asked = since(this.#askedAt, now)
-    this.#ask(now)
-    return this.serves(now) && asked < maxAgeMs ? undefined : this.#asking
+    const age = since(this.#readAt, now)
+    if (age < maxAgeMs / 2) return undefined
+    const asking = this.#ask(now)
+    const isDown = since(this.#failedAt, now) < maxAgeMs
+    return this.serves(now) && (age < maxAgeMs || isDown) ? undefined : asking
   }
 
   find(algorithm: Algorithm, kid: unknown, now: number): VerifyingKey | Refusal | Promise<VerifyingKey | Refusal> {
@@ -74,8 +76,10 @@ export class KeySet implements Keys {
     try {
       this.#adopt(await readKeys(this.#url, this.#algorithms, this.#times.timeoutMs))
       this.#readAt = now
+      this.#failedAt = Number.NEGATIVE_INFINITY
       this.#failure = undefined
     } catch (error) {
+      this.#failedAt = now
       this.#failure = error
     } finally {
       this.#asking = undefined

@@ -15,8 +15,7 @@ const FORBIDDEN = /\\|%00|%5c|\p{Cc}/iu
  * ROUTER_CONFIG when the pattern is not a fixed prefix that ends with one parameter.
  */
 export function fromPath(pattern: string): Source {
-  const [, prefix] = /^((?:\/[a-z0-9_-]+)*\/):[a-z0-9_]+$/i.exec(pattern) ?? []
-  if (prefix === undefined) throw unusable(`fromPath: ${quoteInput(pattern)} is not a pattern like "/t/:tenant".`)
+  const prefix = prefixOf(pattern)
 
   function claim({ url }: RequestFacts): Claim | Refusal | undefined {
     if (!url.startsWith('/')) return new Refusal('malformed', 'path', 'The request target is not a path.')
@@ -24,11 +23,18 @@ export function fromPath(pattern: string): Source {
     const path = url.slice(0, endOf(url, /[?#]/))
     const segment = path.slice(prefix.length, prefix.length + endOf(path.slice(prefix.length), /\//))
     const named = CLIMBS.test(path) || FORBIDDEN.test(path) ? undefined : tenantName(segment)
-    if (named === undefined) return new Refusal('malformed', 'path', `${quoteInput(path)} names no tenant after ${prefix}.`)
+    if (named === undefined)
+      return new Refusal('malformed', 'path', `${quoteInput(path)} names no tenant after ${prefix}.`)
     return { ...named, source: 'path', verified: false }
   }
 
   return { name: 'path', proves: false, claim }
+}
+
+function prefixOf(pattern: string): string {
+  const [, prefix] = /^((?:\/[a-z0-9_-]+)*\/):[a-z0-9_]+$/i.exec(pattern) ?? []
+  if (prefix === undefined) throw unusable(`fromPath: ${quoteInput(pattern)} is not a pattern like "/t/:tenant".`)
+  return prefix
 }
 
 function endOf(text: string, mark: RegExp): number {

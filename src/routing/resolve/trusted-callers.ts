@@ -14,7 +14,8 @@ export function trust(callers: TrustedCallers): (request: RequestFacts) => boole
   if (callers === 'mutual-tls') return request => request.certified
   if (typeof callers === 'function') return callers
   const wrong = callers.filter(caller => !isNetwork(caller))
-  if (wrong.length > 0) throw unusable(...wrong.map(caller => `fromHeader: ${quoteInput(caller)} is not an IP address or network.`))
+  if (wrong.length > 0)
+    throw unusable(...wrong.map(caller => `fromHeader: ${quoteInput(caller)} is not an IP address or network.`))
   if (callers.length === 0) throw unusable('fromHeader: no caller is trusted, so the header could never name a tenant.')
   const networks = listOf(callers)
   return ({ peer }) => {

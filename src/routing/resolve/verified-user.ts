@@ -34,7 +34,8 @@ export function fromVerifiedUser(claimName: ClaimPath, options: VerifiedUserOpti
       return new Refusal('expired', 'jwt', 'The token of request.user is over.')
     }
     const named = tenantName(claimIn(user, claimName))
-    if (named === undefined) return new Refusal('malformed', 'jwt', `request.user has no id or slug as ${[claimName].flat().join('.')}.`)
+    if (named === undefined)
+      return new Refusal('malformed', 'jwt', `request.user has no id or slug as ${[claimName].flat().join('.')}.`)
     const userId = typeof sub === 'string' ? sub : undefined
     const identity = { issuer: typeof iss === 'string' ? iss : '', userId, payload: user }
     return { ...named, source: 'jwt', verified: true, identity }
