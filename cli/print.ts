@@ -27,6 +27,18 @@ export class Print {
     else if (rows.length > 0) this.#write(this.#table(rows, columns))
   }
 
+  /** Lines of text for each row, where a table would cut off what matters; JSON has everything. */
+  told<Row extends object>(rows: Row[], tell: (row: Row) => string[]): void {
+    if (this.forPrograms) this.list(rows, [])
+    else
+      this.#write(
+        rows
+          .flatMap(tell)
+          .map(line => `${oneLine(line)}\n`)
+          .join('')
+      )
+  }
+
   /** One thing, a line for each of its parts. */
   one(thing: object, shown: object = thing): void {
     if (this.#output === 'json') this.#write(`${JSON.stringify(thing, null, 2)}\n`)

@@ -134,6 +134,9 @@ t.test('what a dropped database left on the server is dropped through the ledger
     await client.query('set role saasctl_server')
     await client.query(`create database ${id(database)}`)
     await client.query(`create role ${id(`${database}own`)} nologin`)
+    // As a drop that was killed leaves it.
+    await client.query('reset role')
+    await client.query('update pg_database set datconnlimit = -2 where datname = $1', [database])
   })
   t.match(of(await look(), 'database.leftover'), [{ level: 'warning', subject: `database:${database}` }])
   t.match(of(await fix(), 'database.leftover'), [{ fixed: true }])

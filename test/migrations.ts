@@ -3,10 +3,12 @@ import { once } from 'node:events'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import t from 'tap'
 import { packageFolder } from '../src/config.js'
 import { doctor } from '../src/doctor/doctor.js'
 import { loadMigrations } from '../src/engines/migration-files.js'
+import type { SaasctlError } from '../src/errors.js'
 import { checkMigrations, type MigrationFinding } from '../src/migrations/check.js'
 import { lint } from '../src/migrations/lint.js'
 import { newMigration } from '../src/migrations/new.js'
@@ -60,6 +62,19 @@ t.test('where one of the files cannot be made, none is; a name that says nothing
   for (const name of ['', '../..', 'é', 'x'.repeat(101)]) {
     await t.rejects(newMigration([one], name), { code: 'INVALID_INPUT' }, name)
   }
+})
+
+t.test('whatever it is called, a new migration lands in its folder and parses, or is refused', async t => {
+  await fc.assert(
+    fc.asyncProperty(fc.string({ unit: 'grapheme', maxLength: 40 }), async name => {
+      const one = await files({ '0001_a.sql': 'select 1;' })
+      const outcome = await newMigration([one], name).catch((error: SaasctlError) => error.code)
+      if (outcome === 'INVALID_INPUT') return (await readdir(one)).length === 1
+      return (await loadMigrations(one)).length === 2
+    }),
+    { numRuns: 40 }
+  )
+  t.pass()
 })
 
 /** Code and line of what the linter says about the last of these files. */

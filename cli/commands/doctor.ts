@@ -18,3 +18,4 @@ async function examine(session: Session, { fix = false }: { fix?: boolean }): Pr
   const { findings } = await run(session.saasctl, { fix, onProgress: session.wait().onProgress })
   printFindings(session, findings, 'this installation')
 }
+}

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
 import type { ServerRow } from '../../src/catalog/servers.js'
-import type { EngineName, Finding, Tls } from '../../src/engines/engine.js'
+import type { EngineName, Tls } from '../../src/engines/engine.js'
 import { readAddress } from '../address.js'
 import { printFindings } from '../findings.js'
 import { collectNewLabels, count } from '../flags.js'
@@ -123,7 +123,7 @@ async function updateServer({ saasctl, print }: Session, options: Options, name:
 async function checkServer(session: Session, _options: object, name: string): Promise<void> {
   const { checkServer: check } = await import('../../src/servers/change.js')
   const { findings } = await check(session.saasctl, name)
-  printFindings(session, findings satisfies Finding[], `server ${name}`)
+  printFindings(session, findings, `server ${name}`)
 }
 
 async function change(

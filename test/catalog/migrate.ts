@@ -208,7 +208,7 @@ if (!(await skipWithoutPostgres(t))) {
       t.ok(relations.length > 20, `${relations.length} tables and views`)
 
       for (const [role, may] of [
-        ['router', ['saasctl.instance', 'saasctl.route']],
+        ['router', ['saasctl.instance', 'saasctl.route', 'saasctl.route_hostname']],
         ['auditor', ['saasctl.audit_chain', 'saasctl.audit_event', 'saasctl.audit_payload', 'saasctl.instance']]
       ] as const) {
         const client = await connect(role)
@@ -218,6 +218,14 @@ if (!(await skipWithoutPostgres(t))) {
           for (const sql of writes(name, column)) t.notOk(await allowed(client, sql), `${role}: ${sql}`)
         }
         t.strictSame([...reads].sort(), [...may], `${role} reads`)
+        const { rows: calls } = await client.query<{ name: string }>(
+          `select proname as name from pg_proc where pronamespace in ('saasctl'::regnamespace) and prorettype <> 'trigger'::regtype
+             and has_function_privilege(oid, 'execute') order by 1`
+        )
+        t.ok(
+          calls.every(({ name }) => name.startsWith(`${role}_`)),
+          `${role} calls ${calls.map(({ name }) => name).join(', ') || 'nothing'}`
+        )
         for (const sql of [
           `select from saasctl.audit_append('catalog', 'me', 'proven', 'test', 'catalog', '{}')`,
           'create table saasctl.mine (id int)',

@@ -135,7 +135,17 @@ t.test('hostnames', async t => {
       'a.saas.test\0',
       'bücher.example'
     ],
-    ...['[::1', '::1', '[::g]', '[::1]x', '[v1.a]', `${'a.'.repeat(150)}test`, 'a'.repeat(1024 * 1024), '__proto__']
+    ...[
+      '[::1',
+      '::1',
+      '[::g]',
+      '[::1]x',
+      '[v1.a]',
+      `${'a.'.repeat(150)}test`,
+      `${'a.'.repeat(126)}aaa`,
+      'a'.repeat(1024 * 1024),
+      '__proto__'
+    ]
   ]
   for (const host of not) t.equal(hostnameOf(host), undefined, `${JSON.stringify(host.slice(0, 40))} is no host`)
 })
@@ -261,6 +271,9 @@ t.test('a header is believed of declared callers only', async t => {
   for (const peer of ['10.2.0.1', '192.0.2.8', '::2', 'fe80::1%eth0', '::ffff:10.2.0.1', '', 'nonsense']) {
     t.equal(from(peer, 'acme'), 'untrusted', `not of ${peer || 'a Unix socket'}`)
   }
+  const local = fromHeader('x-tenant-id', { trusted: ['fe80::/10'] })
+  const neighbour = facts({ peer: 'fe80::1%eth0', headers: [['x-tenant-id', 'acme']] })
+  t.equal(shown(local.claim(neighbour)), 'slug acme', 'a link-local peer comes with its interface')
   t.equal(from('10.2.0.1'), undefined, 'a caller without the header says nothing')
   t.equal(from('10.1.2.3', 'acme', 'acme'), 'malformed', 'twice is too often')
   t.equal(from('10.1.2.3', 'acme, globex'), 'malformed')
@@ -386,6 +399,7 @@ t.test('the application’s own source', async t => {
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const otherRsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const weakRsa = generateKeyPairSync('rsa', { modulusLength: 1024 })
 const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const otherP256 = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' })
@@ -689,11 +703,25 @@ async function published(t: Test) {
 
 t.test('an issuer publishes its keys', async t => {
   t.test('they are asked for once, by all who wait, and then known', async t => {
-    const { server, source, old } = await published(t)
+    const { clock, server, source, old } = await published(t)
     const answers = await Promise.all(Array.from({ length: 20 }, () => say(source, old)))
     t.strictSame(new Set(answers), new Set(['slug acme']))
     t.equal(server.asked, 1)
+    clock.pass(29)
     t.notOk(source.claim(bearing(old)) instanceof Promise)
+    t.equal(server.asked, 1)
+  })
+
+  t.test('one key id may stand for a key of each kind', async t => {
+    const { server, long } = await published(t)
+    server.keys = [jwk(p256.publicKey, { kid: 'x' }), jwk(rsa.publicKey, { kid: 'x' })]
+    const algorithms = ['ES256', 'RS256'] as const
+    const source = fromJwt('tid', {
+      issuers: [{ iss, aud, algorithms, jwksUrl: server.url }],
+      clock: () => epoch * 1000
+    })
+    t.equal(await say(source, es(long, { kid: 'x' })), 'slug acme')
+    t.equal(await say(source, token('RS256', rsa.privateKey, long, { kid: 'x' })), 'slug acme')
   })
 
   t.test('a flood of unknown key ids is one question per cooldown', async t => {
@@ -709,6 +737,13 @@ t.test('an issuer publishes its keys', async t => {
     t.equal(server.asked, 2)
     t.equal(await say(source, es(long)), 'unverified', 'a token without a key id asks nobody')
     t.equal(await say(source, es(long, { kid: 7 })), 'unverified')
+    clock.pass(10)
+    t.equal(
+      await say(source, token('RS256', rsa.privateKey, long, { kid: 'rsa' })),
+      'unverified',
+      'nor an algorithm that is not pinned'
+    )
+    t.equal(server.asked, 2)
     t.equal(await say(source, es(long, { kid: '__proto__' })), 'unverified')
     t.equal(server.asked, 2)
   })
@@ -763,7 +798,9 @@ t.test('an issuer publishes its keys', async t => {
     t.equal(await say(source, old), 'slug acme')
     t.equal(await say(source, es({ ...long, jti: 'another' }, { kid: 'old' })), 'slug acme')
     t.equal(await say(source, fresh), 'unavailable', 'an unknown key may be a new one')
-    clock.pass(539)
+    clock.pass(10)
+    t.notOk(source.claim(bearing(old)) instanceof Promise, 'nobody waits for an issuer that is known to be down')
+    clock.pass(529)
     t.equal(await say(source, old), 'slug acme')
     clock.pass(1)
     t.equal(await say(source, old), 'unavailable')
@@ -812,7 +849,6 @@ t.test('an issuer publishes its keys', async t => {
 
   t.test('only public signature keys of the right kind are taken from it', async t => {
     const { server, source, long } = await published(t)
-    const weak = generateKeyPairSync('rsa', { modulusLength: 1024 })
     server.keys = [
       { kty: 'oct', kid: 'oct', k: Buffer.from(secret).toString('base64url') },
       jwk(p256.privateKey, { kid: 'private' }),
@@ -822,7 +858,7 @@ t.test('an issuer publishes its keys', async t => {
       jwk(p256.publicKey, {}),
       jwk(p256.publicKey, { kid: 'off', x: 'AAAA' }),
       jwk(p384.publicKey, { kid: 'p384' }),
-      jwk(weak.publicKey, { kid: 'weak' }),
+      jwk(weakRsa.publicKey, { kid: 'weak' }),
       null as unknown as JsonWebKey,
       jwk(p256.publicKey, { kid: 'fine', use: 'sig', alg: 'ES256', key_ops: ['verify'] }),
       jwk(otherP256.publicKey, { kid: 'fine' })
@@ -843,7 +879,7 @@ t.test('an issuer publishes its keys', async t => {
       clock: () => epoch * 1000
     })
     t.equal(
-      await say(rsaSource, token('RS256', weak.privateKey, long, { kid: 'weak' })),
+      await say(rsaSource, token('RS256', weakRsa.privateKey, long, { kid: 'weak' })),
       'unverified',
       'RSA of 1,024 bits'
     )
@@ -1180,6 +1216,11 @@ t.test('a configuration that could be broken is refused at the start, with every
     ['alg __proto__', () => jwt({ issuer: { algorithms: ['__proto__' as 'ES256'] } }), /algorithms/],
     ['a secret’s algorithm with a key', () => jwt({ issuer: { algorithms: ['ES256', 'HS256'] } }), /public key/],
     ['two keys', () => jwt({ issuer: { secret } }), /exactly one/],
+    [
+      'an RSA key of 1,024 bits',
+      () => jwt({ issuer: { algorithms: ['RS256'], key: pem(weakRsa.publicKey) } }),
+      /too short/
+    ],
     ['no key', () => jwt({ issuer: { key: undefined } as object }), /exactly one/],
     ['a key of another curve', () => jwt({ issuer: { key: pem(p384.publicKey) } }), /ES256/],
     [

@@ -1,4 +1,7 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyRequest, RawServerBase, RouteGenericInterface } from 'fastify'
+
+/** Of an application on HTTP/1 or HTTP/2. */
+export type AnyRequest = FastifyRequest<RouteGenericInterface, RawServerBase>
 
 /** All that sources may know of a request. */
 export interface RequestFacts {
@@ -15,18 +18,18 @@ export interface RequestFacts {
   /** What an authentication hook left in `request.user`. */
   readonly user: unknown
   /** For the application's own sources. */
-  readonly request: FastifyRequest
+  readonly request: AnyRequest
 }
 
 /** Reads nothing until it is asked. */
-export function factsOf(request: FastifyRequest): RequestFacts {
+export function factsOf(request: AnyRequest): RequestFacts {
   return new FastifyFacts(request)
 }
 
 class FastifyFacts implements RequestFacts {
-  readonly request: FastifyRequest
+  readonly request: AnyRequest
 
-  constructor(request: FastifyRequest) {
+  constructor(request: AnyRequest) {
     this.request = request
   }
 

@@ -74,7 +74,7 @@ export class Verifier {
     }
     if (!issuer) return unverified('is of an issuer that is not configured')
     // No extension is understood here. jku, x5u, jwk and x5c are not even read: keys come from the configuration.
-    if ('crit' in header || 'b64' in header) return unverified('asks for an extension')
+    if ('crit' in header) return unverified('asks for an extension')
     if (!issuer.algorithms.has(header.alg as Algorithm))
       return unverified('is signed with an algorithm that is not pinned')
     const key = issuer.keys.find(header.alg as Algorithm, header.kid, now)
@@ -108,7 +108,6 @@ export class Verifier {
       if (isRefresh(protectedHeader, payload)) return unverified('is a refresh token')
       if (issuer.require.some(([name, value]) => payload[name] !== value))
         return unverified('lacks a claim that is required')
-      if (key.retired) return unverified('was signed with a key that the issuer has taken back')
       const claim = read(issuer, frozen(payload))
       if (!(claim instanceof Refusal)) this.#verified.set(token, { claim, issuer, key, until })
       return claim
