@@ -148,7 +148,6 @@ const rules: Rule[] = [
       'src/embedded/': 'PostgreSQL by definition; mostly the name of its program and user',
       'src/servers/embedded.ts': 'the embedded server is PostgreSQL by definition',
       'src/templates/template.ts': 'the schema of template.json',
-      'src/migrations/lint.ts': 'which engines have a linter',
       'src/init/init.ts': 'the engine of a new project, unless told otherwise',
       'cli/address.ts': 'what the schemes of addresses mean',
       'cli/commands/server.ts': 'the choices of --engine',

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { loadConfig } from '../src/config.js'
 import { loadMigrations } from '../src/engines/migration-files.js'
+import { lint } from '../src/engines/postgres/lint/lint.js'
 import { initProject } from '../src/init/init.js'
-import { lint } from '../src/migrations/lint.js'
 import { newTemplateMigration } from '../src/migrations/new.js'
 import { loadPlans, loadTemplates } from '../src/templates/files.js'
 
@@ -38,7 +38,7 @@ t.test('an empty folder becomes a project that loads as it is', async t => {
   t.match(template, { name: 'standard', defaultPlan: 'free' })
   t.equal((await loadPlans(config.templates)).length, 2)
   const files = await loadMigrations(template?.engines.postgres?.migrations ?? '')
-  t.same(lint('postgres', files), [], 'its first migration is one that "migration check" has nothing against')
+  t.same(lint(files), [], 'its first migration is one that "migration check" has nothing against')
 })
 
 t.test('initialising again writes nothing and changes nothing', async t => {

@@ -8,9 +8,10 @@ import t from 'tap'
 import { packageFolder } from '../src/config.js'
 import { doctor } from '../src/doctor/doctor.js'
 import { loadMigrations } from '../src/engines/migration-files.js'
+import { lint } from '../src/engines/postgres/lint/lint.js'
 import type { SaasctlError } from '../src/errors.js'
 import { checkMigrations, type MigrationFinding } from '../src/migrations/check.js'
-import { lint } from '../src/migrations/lint.js'
+import { withoutDown } from '../src/migrations/check-files.js'
 import { newMigration } from '../src/migrations/new.js'
 import { nextPrefix } from '../src/migrations/numbering.js'
 import { createTenant } from '../src/tenants/create.js'
@@ -80,7 +81,7 @@ t.test('whatever it is called, a new migration lands in its folder and parses, o
 /** Code and line of what the linter says about the last of these files. */
 async function linted(...texts: string[]): Promise<string[]> {
   const named = Object.fromEntries(texts.map((text, index) => [`000${index}_x.sql`, text]))
-  const found = lint('postgres', await loadMigrations(await files(named)))
+  const found = lint(await loadMigrations(await files(named)))
   const last = `000${texts.length - 1}_x.sql`
   return found
     .filter(({ file, code }) => file === last && code !== 'down.absent')
@@ -155,7 +156,7 @@ t.test('NOT NULL is harmless behind a check of an earlier file', async t => {
 })
 
 t.test('a file that cannot be taken back is named', async t => {
-  const found = lint('postgres', await loadMigrations(await files({ '1_x.sql': 'select 1;' })))
+  const found = withoutDown(await loadMigrations(await files({ '1_x.sql': 'select 1;' })))
   t.match(found, [{ level: 'warning', code: 'down.absent', file: '1_x.sql' }])
 })
 

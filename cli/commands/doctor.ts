@@ -18,4 +18,3 @@ async function examine(session: Session, { fix = false }: { fix?: boolean }): Pr
   const { findings } = await run(session.saasctl, { fix, onProgress: session.wait().onProgress })
   printFindings(session, findings, 'this installation')
 }
-}

@@ -13,10 +13,10 @@ export function key(noun: Command): void {
   verb(noun, 'status', 'Show which keys there are, and what hangs on each', ['key status'])
     .alias('show')
     .action(withSaasctl(status))
-  const backup = verb(noun, 'backup', 'Write all keys as one text that only a passphrase opens', [
-    'key backup --out keys.backup',
+  const backup = verb(noun, 'backup [file]', 'Write all keys as one text that only a passphrase opens', [
+    'key backup keys.backup',
     'key backup --password-file /run/secrets/passphrase > keys.backup'
-  ]).option('--out <file>', 'a new file for it; by default it is printed')
+  ]).option('--out <file>', 'a new file for it, as the argument; without either it is printed')
   passwordFlags(backup, 'the passphrase').action(withSaasctl(backUp))
   const restore = verb(noun, 'restore <file>', 'Put the keys of a backup into the key store; none is replaced', [
     'key restore keys.backup'
@@ -30,16 +30,17 @@ async function status({ saasctl, print, progress }: Session): Promise<void> {
   const { keys, ...shown } = details
   print.one(details, shown)
   if (!print.forPrograms) print.list(keys, ['name', 'id', 'wraps', 'lost'])
-  if (details.backedUpAt === null) progress.next('Back them up: saasctl key backup --out FILE')
+  if (details.backedUpAt === null) progress.next('Back them up: saasctl key backup FILE')
 }
 
-async function backUp({ saasctl, print, progress }: Session, options: BackupOptions): Promise<void> {
+async function backUp({ saasctl, print, progress }: Session, options: BackupOptions, argument?: string): Promise<void> {
+  const file = argument ?? options.out
   const passphrase = await readPassword('the passphrase', options, { twice: true })
   const { backupKeys } = await import('../../src/keys/keys.js')
-  if (options.out === undefined) {
+  if (file === undefined) {
     const backup = await backupKeys(saasctl, passphrase)
     print.text(backup, { backup })
-  } else await writeNew(options.out, () => backupKeys(saasctl, passphrase))
+  } else await writeNew(file, () => backupKeys(saasctl, passphrase))
   progress.notice('Keep it away from the catalog’s backups, and the passphrase away from both.')
 }
 

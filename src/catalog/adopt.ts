@@ -20,11 +20,16 @@ export async function adoptCatalog(catalog: Catalog, actor: Actor): Promise<{ be
       'purged',
       'failed'
     ])
+    // What was under way when the backup was made ended somehow since. To go on, or worse to take it back, could undo a
+    // tenant that lives; doctor shows what is left of it.
     await tx.query(
-      `update saasctl.operation set epoch = epoch + $1, owner = null, lease_until = null
+      `update saasctl.operation set status = 'cancelled', epoch = epoch + $1, owner = null, lease_until = null, error = $2,
+         finished_at = clock_timestamp()
        where status in ('queued', 'running', 'waiting', 'undoing')`,
-      [EPOCH_LEAP]
+      [EPOCH_LEAP, { code: 'CANCELLED', message: 'It was under way when the backup of this catalog was made.' }]
     )
+    // A warm database may have been claimed after the backup, and hold a tenant's data by now.
+    await tx.query(`update saasctl.database set state = 'retired' where kind = 'tenant' and state = 'ready'`)
     tx.audit({ chain: 'catalog', action: 'catalog.adopt', subject: 'catalog', payload: row })
     return row
   })

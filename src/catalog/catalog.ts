@@ -27,8 +27,9 @@ export class Catalog implements Queryable {
       idleTimeoutMillis: 30_000,
       allowExitOnIdle: true
     })
-    // Without a listener an idle connection that the server ends would end the process.
+    // Without listeners a connection that the server ends would end the process: an idle one, and one that is lent out.
     this.#pool.on('error', () => {})
+    this.#pool.on('connect', client => client.on('error', () => {}))
   }
 
   async query<Row extends object = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]> {
@@ -69,7 +70,7 @@ export class Catalog implements Queryable {
       await tx.query('begin')
       const result = await work(tx)
       await append(tx, actor, events)
-      await tx.query('commit')
+      await commit(client)
       return result
     } catch (error) {
       await client.query('rollback').catch((rollbackError: Error) => {
@@ -111,6 +112,25 @@ export class Catalog implements Queryable {
   async close(): Promise<void> {
     await this.#pool.end()
   }
+}
+
+async function commit(client: pg.PoolClient): Promise<void> {
+  const { command } = await client.query('commit').catch((error: unknown) => {
+    const reason = catalogError(error)
+    if (reason.code !== 'CATALOG_UNREACHABLE') throw reason
+    throw new SaasctlError(
+      reason.code,
+      'The catalog went away while a change was being committed: it may be there or not.',
+      {
+        hint: 'Look before you try again.',
+        retryable: reason.retryable,
+        cause: error
+      }
+    )
+  })
+  // PostgreSQL answers a COMMIT after a failed statement with ROLLBACK, and no error.
+  if (command !== 'COMMIT')
+    throw new SaasctlError('FAILED', 'A change of the catalog was rolled back: a statement in it had failed.')
 }
 
 /** Chains are locked in one order everywhere, so that two transactions with several events cannot wait for each other. */

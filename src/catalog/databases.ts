@@ -177,7 +177,8 @@ export async function countWarm(q: Queryable, templateId: string): Promise<WarmC
        count(*) filter (where d.state = 'ready')::int as ready, count(*) filter (where d.state = 'building')::int as building
      from saasctl.database d
      where d.template_id = $1 and d.kind = 'tenant' and d.state in ('ready', 'building')
-       and not exists (select from saasctl.placement p where p.database_id = d.id)
+       and not exists (select from saasctl.operation o where o.tenant_id is not null and o.input->>'databaseId' = d.id::text
+         and o.status in ('queued', 'running', 'waiting', 'undoing'))
      group by 1, 2, 3`,
     [templateId]
   )

@@ -30,6 +30,17 @@ export async function newestTemplate(q: Queryable, name: string): Promise<Templa
   return row
 }
 
+/** The newest version that is built on any server. */
+export async function builtTemplate(q: Queryable, name: string): Promise<TemplateRow | undefined> {
+  const [row] = await q.query<TemplateRow>(
+    `select ${columns} from saasctl.template t where t.name = $1 and exists (
+       select from saasctl.database d where d.template_id = t.id and d.kind = 'template' and d.state = 'ready')
+     order by t.version desc limit 1`,
+    [name]
+  )
+  return row
+}
+
 /** The version with this content, made when the content is new. Two at once agree on one. */
 export async function keepTemplate(
   q: Queryable,

@@ -41,14 +41,14 @@ export async function checkTenants({ catalog }: Context): Promise<Diagnosis[]> {
   ]
 }
 
-function onItsWay({ id, slug, status, placed }: Stuck): Diagnosis {
+function onItsWay({ id, slug, status, placed, fromBefore }: Stuck): Diagnosis {
   const subject = `tenant:${slug}`
   if (status === 'purging') {
     const message = `Tenant ${slug} was to be purged, but nothing is purging it.`
     return wrong('tenant.stuck', subject, message, `saasctl tenant delete ${slug} --now`)
   }
   const stuck = wrong('tenant.stuck', subject, `Tenant ${slug} is being created, but nothing is creating it.`)
-  return placed ? stuck : mendable(stuck, failCreation(id))
+  return placed || fromBefore ? stuck : mendable(stuck, failCreation(id))
 }
 
 /** One line for a plan, however many tenants have it: changing a plan's file is what makes it. */

@@ -82,6 +82,13 @@ export interface Finding {
   fix?: string
 }
 
+/** What the linter says of one migration file. */
+export interface LintFinding extends Finding {
+  /** The file's name with its ending. */
+  file: string
+  line?: number
+}
+
 /** What is there of one tenant database; the basis of every repeatable verb. */
 export interface DatabaseState {
   /** `debris`: a create or drop was killed; it can only be dropped. `closed`: nobody may connect. */
@@ -167,6 +174,11 @@ export interface Engine {
   identify(server: ServerAddress, database: string, as: Credentials, databaseId: string): Promise<void>
   /** The migrations that the database's own ledger says are applied, in their order, read as its owner. */
   appliedMigrations(server: ServerAddress, database: string, owner: Credentials): Promise<AppliedMigration[]>
+  /**
+   * What would lock or rewrite a large table, fail where there are rows, or break programs that still run. Only what is
+   * certain from the text; `-- lint-allow: code` in a file's up part silences one. Pure.
+   */
+  lint(files: readonly MigrationFile[]): LintFinding[]
   /** The connection string for an application, password included as given. */
   dsn(server: ServerAddress, database: string, login: string, password?: string): string
   /** The engine's own shell: program, arguments and environment (the password goes in the environment, never in argv). */

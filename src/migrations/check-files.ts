@@ -5,7 +5,6 @@ import { asSaasctlError } from '../errors.js'
 import type { Context } from '../operations/kind.js'
 import type { Template } from '../templates/files.js'
 import type { FileFinding } from './finding.js'
-import { lint } from './lint.js'
 
 /** What can be said of the files without running them: unreadable, edited after they were applied, or dangerous. */
 export async function checkFiles(context: Context, template: Template, engine: EngineName): Promise<FileFinding[]> {
@@ -17,7 +16,8 @@ export async function checkFiles(context: Context, template: Template, engine: E
   }
   const known = await knownChecksums(context.catalog, template.name, engine)
   const edited = files.filter(({ name, checksum }) => (known.get(name) ?? checksum) !== checksum).map(editedAfterwards)
-  return [...edited, ...lint(engine, files)]
+  const { lint } = await context.engine(engine)
+  return [...edited, ...lint(files), ...withoutDown(files)]
 }
 
 function unreadable(thrown: unknown): FileFinding[] {
@@ -41,4 +41,17 @@ function editedAfterwards({ name }: MigrationFile): FileFinding {
     fix: 'Put it back as it was, and make the change in a new migration.',
     file: `${name}.sql`
   }
+}
+
+/** Files that cannot be taken back. */
+export function withoutDown(files: readonly MigrationFile[]): FileFinding[] {
+  return files
+    .filter(file => file.down === null)
+    .map(({ name }) => ({
+      level: 'warning',
+      code: 'down.absent',
+      message: 'It has no down part: a rollout that fails behind it cannot be taken back.',
+      fix: 'Write a "-- Down Migration" part, an empty one if there is nothing to take back.',
+      file: `${name}.sql`
+    }))
 }

@@ -1,56 +1,18 @@
 import type { RoutedConnection } from '../engines/routing.js'
 import { SaasctlError } from '../errors.js'
 import { Alarm } from './budget/alarm.js'
+import { Books } from './budget/books.js'
 import { Ceiling } from './budget/ceiling.js'
 import { Chain } from './budget/chain.js'
+import { type BudgetOptions, type BudgetStatistics, defaults } from './budget/options.js'
 import { budgetClosed, heldAndFull, queueFull, tookTooLong } from './budget/refusals.js'
-import { Slot } from './budget/slot.js'
+import type { Slot } from './budget/slot.js'
 import { Turns } from './budget/turns.js'
 import { Waiter } from './budget/waiter.js'
 import type { Lease } from './lease.js'
 import { TenantPool, type TenantPoolOptions } from './tenant-pool.js'
 
-export interface BudgetOptions {
-  /** The server, for messages. */
-  name: string
-  /** Connections to it at most, all tenants together: hard. */
-  max: number
-  /** Connections that are being opened at once at most; 6. More only make each other slower. */
-  gate?: number
-  /** How long somebody waits for a connection, in milliseconds; 5,000. */
-  acquireMs?: number
-  /** How many wait at most per tenant; 256. */
-  queue?: number
-  /** When an idle connection is closed, in milliseconds; 60,000, a little less for some. */
-  idleMs?: number
-  /** When a connection is closed however busy it is, in milliseconds; half an hour, a little less for some. */
-  lifetimeMs?: number
-  /** Told how long somebody had to wait; not called when a connection was idle. */
-  waited?(milliseconds: number, tenant: string): void
-}
-
-export interface BudgetStatistics {
-  max: number
-  /** Less than `max` for a while after the server had no more. */
-  ceiling: number
-  /** Everything that the server may count, those that are being opened and closed included. */
-  total: number
-  idle: number
-  lent: number
-  opening: number
-  closing: number
-  waiting: number
-  tenants: number
-  opens: number
-  /** Opens that failed. */
-  failures: number
-  /** Opens that failed because the server, database or login had no connection left. */
-  refusals: number
-  evictions: number
-  /** Connections taken from a busy tenant for one that had none or fewer. */
-  yields: number
-  timeouts: number
-}
+export type { BudgetOptions, BudgetStatistics }
 
 /** How long a tenant keeps its only connection busy while another has none: opening one takes about a fifth of that. */
 const SLICE_MS = 20
@@ -62,36 +24,21 @@ const SLICE_MS = 20
  */
 export class ServerBudget {
   readonly name: string
-  readonly #gate: number
-  readonly #acquireMs: number
-  readonly #queue: number
-  readonly #idleMs: number
-  readonly #lifetimeMs: number
-  readonly #waited: BudgetOptions['waited']
+  readonly #options: Required<Omit<BudgetOptions, 'name' | 'max' | 'waited'>> & Pick<BudgetOptions, 'waited'>
   readonly #ceiling: Ceiling
+  readonly #books = new Books()
   readonly #turns = new Turns()
-  /** All idle connections, least recently used first. */
-  readonly #idle = new Chain<Slot>()
   readonly #waiting = new Chain<Waiter>()
   readonly #pools = new Set<TenantPool>()
   readonly #alarm = new Alarm(() => this.#ring())
   readonly #counts = { opens: 0, failures: 0, refusals: 0, evictions: 0, yields: 0, timeouts: 0 }
-  #total = 0
-  #lent = 0
-  #opening = 0
-  #closing = 0
-  #closed = false
   #shrinking: Array<() => void> = []
+  #closed = false
 
-  constructor(options: BudgetOptions) {
-    this.name = options.name
-    this.#ceiling = new Ceiling(options.max)
-    this.#gate = options.gate ?? 6
-    this.#acquireMs = options.acquireMs ?? 5_000
-    this.#queue = options.queue ?? 256
-    this.#idleMs = options.idleMs ?? 60_000
-    this.#lifetimeMs = options.lifetimeMs ?? 1_800_000
-    this.#waited = options.waited
+  constructor({ name, max, ...options }: BudgetOptions) {
+    this.name = name
+    this.#ceiling = new Ceiling(max)
+    this.#options = { ...defaults, ...options }
   }
 
   /** A pool for one way to one tenant's database. Nothing is opened yet. */
@@ -103,14 +50,15 @@ export class ServerBudget {
   }
 
   get statistics(): BudgetStatistics {
+    const { total, opening, lent, closing, idle } = this.#books
     return {
       max: this.#ceiling.max,
       ceiling: this.#ceiling.at(performance.now()),
-      total: this.#total,
-      idle: this.#idle.size,
-      lent: this.#lent,
-      opening: this.#opening,
-      closing: this.#closing,
+      total,
+      idle: idle.size,
+      lent,
+      opening,
+      closing,
       waiting: this.#waiting.size,
       tenants: this.#pools.size,
       ...this.#counts
@@ -122,10 +70,11 @@ export class ServerBudget {
    * back. Resolves when no more than `max` are open.
    */
   resize(max: number): Promise<void> {
+    const { idle } = this.#books
     this.#ceiling.max = max
-    while (this.#total - this.#closing > max && this.#idle.first) this.close(this.#idle.first.value)
+    while (this.#books.total - this.#books.closing > max && idle.first) this.close(idle.first.value)
     this.#renew()
-    if (this.#total <= max) return Promise.resolve()
+    if (this.#books.total <= max) return Promise.resolve()
     return new Promise(resolve => this.#shrinking.push(resolve))
   }
 
@@ -142,7 +91,7 @@ export class ServerBudget {
     return idle ? Promise.resolve(this.#hand(idle, lease)) : this.#wait(lease)
   }
 
-  /** For leases: the connection comes back. */
+  /** For leases: the connection comes back. One that is gone already is fine. */
   release(slot: Slot, doubt: boolean): void {
     if (slot.state !== 'lent') return
     const now = performance.now()
@@ -150,7 +99,7 @@ export class ServerBudget {
     else this.#settle(slot, now)
   }
 
-  /** For leases: whoever waited has ended. */
+  /** For pools: whoever waited has ended. */
   giveUp(waiter: Waiter, reason: unknown): void {
     this.#leave(waiter)
     this.#note(waiter.pool, performance.now())
@@ -169,11 +118,11 @@ export class ServerBudget {
     this.#pools.delete(pool)
   }
 
-  /** Lets a connection go, idle or lent. It is counted until the server has let it go too. */
+  /** For pools: lets a connection go, idle or lent. It is counted until the server has let it go too. */
   close(slot: Slot): void {
     const { connection } = slot
     if (!connection || (slot.state !== 'idle' && slot.state !== 'lent')) return
-    this.#move(slot, 'closing')
+    this.#books.move(slot, 'closing')
     this.#note(slot.pool, performance.now())
     void connection.close().then(() => this.#gone(slot))
   }
@@ -183,23 +132,33 @@ export class ServerBudget {
     const now = performance.now()
     const urgent = lease.inTransaction
     if (urgent && !this.#canServe(pool, now)) return Promise.reject(heldAndFull(pool.name))
-    if (pool.waiters.size >= this.#queue) return Promise.reject(queueFull(pool.name, pool.waiters.size))
+    if (pool.waiters.size >= this.#options.queue) return Promise.reject(queueFull(pool.name, pool.waiters.size))
     return new Promise((give, refuse) => {
       const waiter = new Waiter(lease, now, urgent, give, refuse)
       if (urgent) pool.waiters.prepend(waiter.ofTenant)
       else pool.waiters.append(waiter.ofTenant)
       if (urgent) pool.urgent += 1
+      lease.waiting += 1
       this.#waiting.append(waiter.ofServer)
-      this.#alarm.at(now + this.#acquireMs, true)
+      this.#alarm.at(now + this.#options.acquireMs, true)
       this.#note(pool, now)
       this.#pump(now)
     })
   }
 
+  #leave(waiter: Waiter): void {
+    const { pool, lease } = waiter
+    pool.waiters.remove(waiter.ofTenant)
+    this.#waiting.remove(waiter.ofServer)
+    if (waiter.urgent) pool.urgent -= 1
+    lease.waiting -= 1
+  }
+
   /** Whether a connection will come without anybody giving theirs back. */
   #canServe(pool: TenantPool, now: number): boolean {
     if (pool.opening > pool.urgent) return true
-    const free = this.#ceiling.at(now) - this.#total + this.#closing + this.#idle.size
+    const { total, closing, idle } = this.#books
+    const free = this.#ceiling.at(now) - total + closing + idle.size
     return pool.count < this.#limitOf(pool, now) && free > this.#turns.urgentWanted
   }
 
@@ -209,67 +168,64 @@ export class ServerBudget {
     const waiter = pool.waiters.first?.value
     if (!waiter) {
       slot.idleSince = now
-      this.#move(slot, 'idle')
-      this.#alarm.at(Math.min(now + this.#idleMs, slot.retireAt), false)
+      this.#books.move(slot, 'idle')
+      this.#alarm.at(slot.expiresAt, false)
       if (pool.draining) pool.trim()
     } else if (this.#yields(pool, now)) {
       this.#counts.yields += 1
-      return this.close(slot)
+      this.close(slot)
     } else {
       this.#leave(waiter)
-      this.#waited?.(now - waiter.since, pool.name)
+      this.#options.waited?.(now - waiter.since, pool.name)
       waiter.give(this.#hand(slot, waiter.lease))
     }
-    if (this.#turns.wanted > 0) {
-      this.#note(pool, now)
-      this.#pump(now)
-    }
+    if (this.#turns.wanted === 0) return
+    this.#note(pool, now)
+    this.#pump(now)
   }
 
   #hand(slot: Slot, lease: Lease): RoutedConnection {
-    if (slot.state !== 'lent') this.#move(slot, 'lent')
+    if (slot.state !== 'lent') this.#books.move(slot, 'lent')
     lease.took(slot)
     return slot.connection as RoutedConnection
   }
 
-  /** Whether a tenant that others wait beside gives up a connection although its own requests wait. */
+  /** Whether a tenant gives up a connection for another one although its own requests wait. */
   #yields(pool: TenantPool, now: number): boolean {
     const other = this.#turns.next
-    if (!other || other === pool || this.#idle.size > 0) return false
-    const coming = this.#ceiling.at(now) - this.#total + this.#closing
-    if (coming >= Math.min(this.#turns.wanted, this.#gate)) return false
+    if (!other || other === pool || this.#books.idle.size > 0) return false
+    if (this.#coming(now) >= Math.min(this.#turns.wanted, this.#options.gate)) return false
     if (pool.active > other.active + 1) return true
     return other.active === 0 && now - (other.waiters.first?.value.since ?? now) > SLICE_MS
   }
 
-  #mustGo(slot: Slot, now: number): boolean {
-    const { pool } = slot
-    return now >= slot.retireAt || this.#total - this.#closing > this.#ceiling.at(now) || pool.active > pool.ceiling.at(now)
+  #mustGo({ pool, retireAt }: Slot, now: number): boolean {
+    const { total, closing } = this.#books
+    return now >= retireAt || total - closing > this.#ceiling.at(now) || pool.active > pool.ceiling.at(now)
+  }
+
+  /** Connections that may be opened now, or as soon as others have closed. */
+  #coming(now: number): number {
+    return this.#ceiling.at(now) - this.#books.total + this.#books.closing
   }
 
   /** Opens what may be opened, and makes room for what may be opened next. */
   #pump(now: number): void {
-    if (this.#turns.wanted === 0) return
-    if (now < this.#ceiling.pausedUntil) return this.#alarm.at(this.#ceiling.pausedUntil, true)
-    const ceiling = this.#ceiling.at(now)
-    for (let pool = this.#turns.next; pool && this.#total < ceiling && this.#opening < this.#gate; pool = this.#turns.next) {
-      this.#turns.took(pool)
-      this.#open(pool, now)
-    }
-    let coming = ceiling - this.#total + this.#closing
-    while (coming < Math.min(this.#turns.wanted, this.#gate) && this.#idle.first) {
+    const [books, turns, ceiling, { gate }] = [this.#books, this.#turns, this.#ceiling, this.#options]
+    if (turns.wanted === 0) return
+    if (now < ceiling.pausedUntil) return this.#alarm.at(ceiling.pausedUntil, true)
+    if (now < ceiling.loweredUntil) this.#alarm.at(ceiling.loweredUntil, true)
+    while (turns.next && books.total < ceiling.at(now) && books.opening < gate) this.#open(turns.next, now)
+    for (let coming = this.#coming(now); coming < Math.min(turns.wanted, gate) && books.idle.first; coming += 1) {
       this.#counts.evictions += 1
-      coming += 1
-      this.close(this.#idle.first.value)
+      this.close(books.idle.first.value)
     }
   }
 
   #open(pool: TenantPool, now: number): void {
-    const slot = new Slot(pool)
-    this.#total += 1
-    this.#opening += 1
-    pool.opening += 1
+    const slot = this.#books.begin(pool)
     this.#counts.opens += 1
+    this.#turns.took(pool)
     this.#note(pool, now)
     pool.open().then(
       connection => this.#opened(slot, connection),
@@ -279,12 +235,18 @@ export class ServerBudget {
 
   #opened(slot: Slot, connection: RoutedConnection): void {
     const now = performance.now()
+    const { idleMs, lifetimeMs } = this.#options
+    // Not all that were opened together are closed together.
+    const share = 0.9 + Math.random() / 10
     slot.connection = connection
-    slot.retireAt = now + this.#lifetimeMs * (0.9 + Math.random() / 10)
+    slot.idleMs = idleMs * share
+    slot.retireAt = now + lifetimeMs * share
     this.#ceiling.opened()
     slot.pool.ceiling.opened()
-    this.#move(slot, 'lent')
-    connection.onEnd(() => this.#ended(slot))
+    this.#books.move(slot, 'lent')
+    connection.onEnd(() => {
+      if (slot.state === 'idle' || slot.state === 'lent') this.#gone(slot)
+    })
     this.release(slot, false)
     this.#pump(now)
   }
@@ -292,92 +254,49 @@ export class ServerBudget {
   #failed(slot: Slot, error: unknown): void {
     const { pool } = slot
     const now = performance.now()
-    this.#counts.failures += 1
-    this.#move(slot, 'gone')
     const full = error instanceof SaasctlError ? error.data?.['full'] : undefined
-    if (full === 'server') this.#ceiling.refused(this.#total, now, error)
+    this.#counts.failures += 1
+    if (full) this.#counts.refusals += 1
+    this.#books.move(slot, 'gone')
+    if (full === 'server') this.#ceiling.refused(this.#books.total, now, error)
     else if (full === 'tenant') pool.ceiling.refused(pool.count, now, error)
     else this.#refuse(pool, error)
-    if (full) this.#counts.refusals += 1
+    this.#settled(pool)
     this.#renew()
   }
 
   /** Whoever waits for nothing but this hears of it; where other connections may still come back, only the first in line. */
   #refuse(pool: TenantPool, error: unknown): void {
-    for (let link = pool.waiters.first; link; link = pool.waiters.first) {
+    for (let link = pool.waiters.first; link; link = pool.active > 0 ? undefined : pool.waiters.first) {
       this.#leave(link.value)
       link.value.refuse(error)
-      if (pool.active > 0) return
     }
-  }
-
-  /** The server or the network ended it. */
-  #ended(slot: Slot): void {
-    if (slot.state === 'idle' || slot.state === 'lent') this.#gone(slot)
   }
 
   #gone(slot: Slot): void {
     const now = performance.now()
-    this.#move(slot, 'gone')
+    this.#books.move(slot, 'gone')
     this.#note(slot.pool, now)
-    if (this.#total <= this.#ceiling.max) for (const resolve of this.#shrinking.splice(0)) resolve()
-    slot.pool.settled()
+    this.#settled(slot.pool)
     this.#pump(now)
   }
 
-  /** From one state to the next, in every book. */
-  #move(slot: Slot, state: 'idle' | 'lent' | 'closing' | 'gone'): void {
-    const { pool } = slot
-    switch (slot.state) {
-      case 'opening':
-        this.#opening -= 1
-        pool.opening -= 1
-        break
-      case 'idle':
-        this.#idle.remove(slot.ofServer)
-        pool.idle.remove(slot.ofTenant)
-        break
-      case 'lent':
-        this.#lent -= 1
-        pool.lent -= 1
-        break
-      case 'closing':
-        this.#closing -= 1
-        pool.closing -= 1
-        break
-      case 'gone':
-        return
-    }
-    slot.state = state
-    if (state === 'idle') {
-      this.#idle.append(slot.ofServer)
-      pool.idle.append(slot.ofTenant)
-    } else if (state === 'lent') {
-      this.#lent += 1
-      pool.lent += 1
-    } else if (state === 'closing') {
-      this.#closing += 1
-      pool.closing += 1
-    } else {
-      this.#total -= 1
-    }
-  }
-
-  #leave(waiter: Waiter): void {
-    waiter.pool.waiters.remove(waiter.ofTenant)
-    this.#waiting.remove(waiter.ofServer)
-    if (waiter.urgent) waiter.pool.urgent -= 1
+  /** Fewer are open: perhaps few enough for who waits for that. */
+  #settled(pool: TenantPool): void {
+    if (this.#books.total <= this.#ceiling.max) for (const resolve of this.#shrinking.splice(0)) resolve()
+    pool.settled()
   }
 
   /** Says again how many more connections the tenant wants, after anything that may have changed it. */
   #note(pool: TenantPool, now: number): void {
     const unserved = pool.waiters.size - pool.opening
     if (unserved <= 0) return this.#turns.note(pool, 0)
-    const { pausedUntil } = pool.ceiling
+    const { pausedUntil, loweredUntil } = pool.ceiling
     if (now < pausedUntil) {
       this.#alarm.at(pausedUntil, true)
       return this.#turns.note(pool, 0)
     }
+    if (now < loweredUntil) this.#alarm.at(loweredUntil, true)
     this.#turns.note(pool, Math.max(0, Math.min(unserved, this.#limitOf(pool, now) - pool.count)))
   }
 
@@ -396,21 +315,20 @@ export class ServerBudget {
   /** Refuses who waited too long, closes what was idle or open too long, tries again after a pause. */
   #ring(): void {
     const now = performance.now()
-    for (let link = this.#waiting.first; link && now - link.value.since >= this.#acquireMs; link = this.#waiting.first) {
+    const { acquireMs } = this.#options
+    for (let link = this.#waiting.first; link && now - link.value.since >= acquireMs; link = this.#waiting.first) {
       const { pool, since } = link.value
       this.#counts.timeouts += 1
-      this.#waited?.(now - since, pool.name)
+      this.#options.waited?.(now - since, pool.name)
       this.giveUp(link.value, tookTooLong(pool.name, now - since, this.#ceiling.refusal ?? pool.ceiling.refusal))
     }
+    if (this.#waiting.first) this.#alarm.at(this.#waiting.first.value.since + acquireMs, true)
     let next = Number.POSITIVE_INFINITY
-    for (const slot of this.#idle.values()) {
-      const expires = Math.min(slot.idleSince + this.#idleMs, slot.retireAt)
-      if (now >= expires) this.close(slot)
-      else next = Math.min(next, expires)
+    for (const slot of this.#books.idle.values()) {
+      if (now >= slot.expiresAt) this.close(slot)
+      else next = Math.min(next, slot.expiresAt)
     }
-    if (this.#waiting.first) this.#alarm.at(this.#waiting.first.value.since + this.#acquireMs, true)
-    // A second is precise enough, and one ring serves all that fall into it.
-    this.#alarm.at(Math.max(next, now + Math.min(1_000, this.#idleMs)), false)
+    this.#alarm.at(next, false)
     this.#renew()
   }
 }

@@ -10,6 +10,8 @@ export class Lease implements ConnectionSource {
   readonly pool: TenantPool
   readonly ran: ConnectionSource['ran']
   readonly ofTenant = new Link<Lease>(this)
+  /** Connections that it waits for; counted by the budget. */
+  waiting = 0
   readonly #slots: Slot[] = []
   #over = false
   #reason: SaasctlError | undefined

@@ -1,11 +1,11 @@
 import type { ConnectionSource, RoutedConnection } from '../engines/routing.js'
 import type { SaasctlError } from '../errors.js'
-import type { ServerBudget } from './budget.js'
 import { Ceiling } from './budget/ceiling.js'
 import { Chain, Link } from './budget/chain.js'
 import { wayClosed } from './budget/refusals.js'
 import type { Slot } from './budget/slot.js'
 import type { Waiter } from './budget/waiter.js'
+import type { ServerBudget } from './budget.js'
 import { Lease } from './lease.js'
 
 export interface TenantPoolOptions {
@@ -36,10 +36,11 @@ export class TenantPool {
   opening = 0
   lent = 0
   closing = 0
-  /** Waiters inside a transaction, and what `Turns` last knew of them. */
+  /** Waiters inside a transaction. */
   urgent = 0
-  urgentNoted = 0
+  /** More connections that are wanted, as `Turns` last heard. */
   wants = 0
+  urgentWants = 0
 
   #draining: Promise<number> | undefined
   #drained: (() => void) | undefined
@@ -110,8 +111,9 @@ export class TenantPool {
   /** For the lease that has ended. */
   leaseEnded(lease: Lease): void {
     this.leases.remove(lease.ofTenant)
-    for (const waiter of this.waiters.values()) {
-      if (waiter.lease === lease) this.budget.giveUp(waiter, lease.ended)
+    if (lease.waiting > 0) {
+      const its = this.waiters.values().filter(waiter => waiter.lease === lease)
+      for (const waiter of its) this.budget.giveUp(waiter, lease.ended)
     }
     if (this.#draining) {
       this.trim()

@@ -1,7 +1,7 @@
 import { checksum } from '../canonical.js'
 import type { Queryable } from '../catalog/catalog.js'
 import { keepPlan, type PlanRow, planByName } from '../catalog/plans.js'
-import { keepTemplate, newestTemplate, type TemplateRow } from '../catalog/templates.js'
+import { builtTemplate, keepTemplate, type TemplateRow } from '../catalog/templates.js'
 import type { EngineName, MigrationFile } from '../engines/engine.js'
 import { loadMigrations } from '../engines/migration-files.js'
 import { SaasctlError } from '../errors.js'
@@ -45,7 +45,7 @@ export async function registerTemplate(q: Queryable, content: TemplateContent): 
 
 /** The version that new tenants start from: what was built last; before the first build, what the files say. */
 export async function currentTemplate(q: Queryable, folder: string, name: string): Promise<KeptTemplate> {
-  const kept = await newestTemplate(q, name)
+  const kept = await builtTemplate(q, name)
   return (kept as unknown as KeptTemplate | undefined) ?? registerTemplate(q, await readTemplate(folder, name))
 }
 

@@ -14,7 +14,10 @@ export const tenantResume: Kind<TenantInput, DatabaseWork> = {
   steps: [
     {
       name: 'open logins',
-      act: ({ session, names }) => session.openLogins(names, ['app_a', 'app_b', 'readonly']),
+      act: async ({ session, names }) => {
+        await session.unsealDatabase(names)
+        await session.openLogins(names, ['owner', 'app_a', 'app_b', 'readonly'])
+      },
       undo: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b'])
     },
     {
@@ -28,7 +31,7 @@ export const tenantResume: Kind<TenantInput, DatabaseWork> = {
   ]
 }
 
-/** Lets a suspended tenant in again. Resuming an active one is OK and opens logins that somebody closed by hand. */
+/** Lets a suspended tenant in again. Resuming an active one is OK and opens what somebody closed by hand. */
 export function resumeTenant(context: Context, slug: string, options: Wait): Promise<TenantOutcome> {
   return changeTenant(context, options, async (tx, claim) => {
     const tenant = await lockForChange(tx, slug, 'resumed', ['suspended', 'active'])

@@ -1,6 +1,8 @@
 -- saasctl: phase=contract lock_timeout=5s
 
 -- Up Migration
+-- A tenant has some thousand of them: the lock is held for milliseconds, and lock_timeout bounds the waiting for it.
+-- lint-allow: column.not-null
 drop trigger products_price_update on products;
 drop trigger products_price_insert on products;
 drop function sync_product_price();

@@ -737,14 +737,14 @@ t.test('an issuer publishes its keys', async t => {
     t.equal(server.asked, 2)
     t.equal(await say(source, es(long)), 'unverified', 'a token without a key id asks nobody')
     t.equal(await say(source, es(long, { kid: 7 })), 'unverified')
+    t.equal(await say(source, es(long, { kid: '__proto__' })), 'unverified')
+    t.equal(server.asked, 2)
     clock.pass(10)
     t.equal(
       await say(source, token('RS256', rsa.privateKey, long, { kid: 'rsa' })),
       'unverified',
       'nor an algorithm that is not pinned'
     )
-    t.equal(server.asked, 2)
-    t.equal(await say(source, es(long, { kid: '__proto__' })), 'unverified')
     t.equal(server.asked, 2)
   })
 

@@ -1,18 +1,21 @@
 import type { Queryable } from '../../catalog/catalog.js'
 import type { DatabaseRowState } from '../../catalog/databases.js'
-import { open } from './parts.js'
+import { beforeAdoption, open } from './parts.js'
 
 export interface Stuck {
   id: string
   slug: string
   status: 'creating' | 'purging'
   placed: boolean
+  /** Begun before the catalog was restored: it may live, unknown to this catalog. */
+  fromBefore: boolean
 }
 
 /** Tenants on their way somewhere with no operation that takes them there. */
 export async function stuckTenants(q: Queryable): Promise<Stuck[]> {
   return q.query<Stuck>(
-    `select t.id, t.slug, t.status, exists (select from saasctl.placement p where p.tenant_id = t.id) as placed
+    `select t.id, t.slug, t.status, exists (select from saasctl.placement p where p.tenant_id = t.id) as placed,
+       ${beforeAdoption('t')} as "fromBefore"
      from saasctl.tenant t where t.status in ('creating', 'purging')
        and not exists (select from saasctl.operation o where o.tenant_id = t.id and o.status in ${open}) order by t.slug`
   )

@@ -5,6 +5,7 @@ import { ControlSessions } from './control-sessions.js'
 import { dsn } from './dsn.js'
 import { identify } from './identity.js'
 import { appliedMigrations } from './ledger.js'
+import { lint } from './lint/lint.js'
 import { namesOf } from './names.js'
 import { probe } from './probe.js'
 import { shell } from './shell.js'
@@ -20,6 +21,7 @@ export class PostgresEngine implements Engine {
   readonly appliedMigrations = appliedMigrations
   readonly dsn = dsn
   readonly shell = shell
+  readonly lint = lint
   readonly #sessions = new ControlSessions()
 
   probe(server: ServerAccess) {

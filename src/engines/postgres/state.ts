@@ -7,11 +7,14 @@ type Present = Exclude<DatabaseState['database'], 'absent'>
 
 const DATABASE_STATE = `CASE WHEN datconnlimit = -2 THEN 'debris' WHEN datallowconn THEN 'open' ELSE 'closed' END`
 
+/** Only who may connect may know the size; a database of our form may be another catalog's. */
+const SIZE = `CASE WHEN pg_catalog.has_database_privilege(oid, 'CONNECT') THEN pg_catalog.pg_database_size(oid)::text END`
+
 /** What there is of one database and its logins, in one round trip. */
 export async function stateOf(session: Session, names: DatabaseNames): Promise<DatabaseState> {
   const rows = await session.rows<{ name: string; login: boolean; state: Present; bytes: string }>(
     `SELECT datname::text AS name, false AS login, ${DATABASE_STATE} AS state,
-       pg_catalog.pg_database_size(oid)::text AS bytes
+       ${SIZE} AS bytes
      FROM pg_catalog.pg_database WHERE datname = $1
      UNION ALL
      SELECT rolname, true, CASE WHEN rolcanlogin THEN 'open' ELSE 'closed' END, '0'
@@ -38,7 +41,7 @@ export async function stateOf(session: Session, names: DatabaseNames): Promise<D
 /** Everything on the server that has the form of ours: groups too, as logins that are not open. */
 export async function inventoryOf(session: Session): Promise<Inventory> {
   const databases = await session.rows<{ name: string; state: Present; bytes: string | null }>(
-    `SELECT datname::text AS name, ${DATABASE_STATE} AS state, pg_catalog.pg_database_size(oid)::text AS bytes
+    `SELECT datname::text AS name, ${DATABASE_STATE} AS state, ${SIZE} AS bytes
      FROM pg_catalog.pg_database WHERE datname ~ '^${ourForm}$' ORDER BY datname`
   )
   const logins = await session.rows<{ name: string; open: boolean }>(

@@ -41,5 +41,7 @@ export const leaseEnded = (tenant: string) =>
   new SaasctlError(
     'LEASE_ENDED',
     `The database of tenant "${tenant}" was used after the request or callback that it was lent to had ended.`,
-    { hint: 'Await everything before the handler returns; for work that goes on, take the tenant’s database for itself.' }
+    {
+      hint: 'Await everything before the handler returns; for work that goes on, take the tenant’s database for itself.'
+    }
   )

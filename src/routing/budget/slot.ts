@@ -12,11 +12,17 @@ export class Slot {
   /** When it is not lent again however busy it is, in the clock of `performance.now()`. */
   retireAt = Number.POSITIVE_INFINITY
   idleSince = 0
+  idleMs = 0
   /** Its place among the idle ones of its tenant, and of the server. */
   readonly ofTenant = new Link<Slot>(this)
   readonly ofServer = new Link<Slot>(this)
 
   constructor(pool: TenantPool) {
     this.pool = pool
+  }
+
+  /** When it is closed if nobody asks for it. */
+  get expiresAt(): number {
+    return Math.min(this.idleSince + this.idleMs, this.retireAt)
   }
 }

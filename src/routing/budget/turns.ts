@@ -29,9 +29,10 @@ export class Turns {
   /** Notes how many more connections the tenant wants. It keeps its place while it stays in the same circle. */
   note(pool: TenantPool, wants: number): void {
     this.#wanted += wants - pool.wants
-    this.#urgentWanted += pool.urgent - pool.urgentNoted
+    const urgent = Math.min(wants, pool.urgent)
+    this.#urgentWanted += urgent - pool.urgentWants
     pool.wants = wants
-    pool.urgentNoted = pool.urgent
+    pool.urgentWants = urgent
     const circle = wants === 0 ? undefined : this.#circleOf(pool)
     if (circle === pool.turn.chain) return
     if (circle) circle.append(pool.turn)

@@ -1,4 +1,4 @@
-import type { MigrationOptions } from '../engines/engine.js'
+import type { MigrationOptions } from '../../engine.js'
 
 /** What a rule may know beside the command: the tables that this file made, and what earlier files said. */
 export interface Setting {

@@ -1,4 +1,4 @@
-import { lineOf } from '../engines/statements.js'
+import { lineOf } from '../../statements.js'
 import { actionRules } from './action-rules.js'
 import { commandRules } from './command-rules.js'
 import { type Broken, pattern, type Setting, tableName } from './rule.js'

@@ -1,4 +1,4 @@
-import { lineOf, mask, splitStatements } from '../engines/statements.js'
+import { lineOf, mask, splitStatements } from '../../statements.js'
 
 /** One SQL command, readable by regular expressions: comments are blank, strings unreadable, quoted names bare. */
 export interface Command {

@@ -1,0 +1,374 @@
+import { createHash } from 'node:crypto'
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import { canonical, type Json } from '../../src/canonical.js'
+import { adoptCatalog } from '../../src/catalog/adopt.js'
+import type { SaasctlError } from '../../src/errors.js'
+import { backupKeys } from '../../src/keys/keys.js'
+import { cancelOperation } from '../../src/operations/inspect.js'
+import { Secret } from '../../src/secret.js'
+import { addServer } from '../../src/servers/add.js'
+import { cordonServer, removeServer, uncordonServer, updateServer } from '../../src/servers/change.js'
+import { buildTemplate } from '../../src/templates/build-template.js'
+import { applyPlans } from '../../src/templates/plans.js'
+import { createTenant } from '../../src/tenants/create.js'
+import { deleteTenant } from '../../src/tenants/delete.js'
+import { tenantDsn, tenantShell } from '../../src/tenants/enter.js'
+import { migrateTenant } from '../../src/tenants/migrate.js'
+import { purgeDue, purgeTenant } from '../../src/tenants/purge.js'
+import { renameTenant } from '../../src/tenants/rename.js'
+import { resumeTenant } from '../../src/tenants/resume.js'
+import { suspendTenant } from '../../src/tenants/suspend.js'
+import { undeleteTenant } from '../../src/tenants/undelete.js'
+import { updateTenant } from '../../src/tenants/update.js'
+import { type ControlPlane, controlPlane } from '../support/control-plane.js'
+import { controlLogin, skipWithoutPostgres } from '../support/servers.js'
+import { tinyTemplate } from '../support/tiny-template.js'
+
+const tester = { name: 'tester', proof: 'asserted' } as const
+
+interface Event {
+  chain: string
+  seq: number
+  at: Date
+  action: string
+  body: string
+  hash: string
+  salt: Buffer | null
+  payload: string | null
+}
+
+async function events(plane: ControlPlane, chain?: string): Promise<Event[]> {
+  return plane.saasctl.catalog.query<Event>(
+    `select e.chain, e.seq::int, e.at, e.action, e.body, e.hash, p.salt, p.payload
+     from saasctl.audit_event e left join saasctl.audit_payload p using (chain, seq)
+     where $1::text is null or e.chain = $1 order by e.chain, e.seq`,
+    [chain ?? null]
+  )
+}
+
+const sha256 = (...parts: Array<string | Buffer>) =>
+  parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest('hex')
+
+/** What is wrong with chains, recomputed from nothing but the rows: an independent reading of DESIGN §11. */
+function faults(rows: Event[]): string[] {
+  const found: string[] = []
+  const heads = new Map<string, { seq: number; hash: string; at: Date }>()
+  for (const row of rows) {
+    const head = heads.get(row.chain) ?? { seq: 0, hash: '0'.repeat(64), at: new Date(0) }
+    const where = `${row.chain}#${row.seq}`
+    const said = JSON.parse(row.body) as Record<string, Json>
+    const { actor, subject, payload } = said as { actor: Record<string, Json>; subject: string; payload: string }
+    const body = canonical({
+      v: 1,
+      chain: row.chain,
+      seq: row.seq,
+      at: row.at.toISOString(),
+      actor: { login: actor['login'], name: actor['name'], proof: actor['proof'] },
+      action: row.action,
+      subject,
+      payload,
+      prev: head.hash
+    })
+    if (row.seq !== head.seq + 1) found.push(`${where}: gap`)
+    if (row.at < head.at) found.push(`${where}: time`)
+    if (row.body !== body) found.push(`${where}: body`)
+    if (row.hash !== sha256(row.body)) found.push(`${where}: hash`)
+    if (row.salt && row.payload !== null && sha256(row.salt, row.payload) !== payload) found.push(`${where}: payload`)
+    heads.set(row.chain, { seq: row.seq, hash: row.hash, at: row.at })
+  }
+  return found
+}
+
+if (!(await skipWithoutPostgres(t))) {
+  const template = await tinyTemplate()
+  t.teardown(() => template.remove())
+  const plane = await controlPlane({ addServer: false, env: template.env })
+  t.teardown(() => plane.close())
+  const { saasctl } = plane
+  const { catalog } = saasctl
+  const wait = { wait: true }
+  const defaults = { template: 'tiny' }
+  const control = await controlLogin(plane.server)
+  const serverWish = (name: string) => ({
+    name,
+    engine: 'postgres' as const,
+    host: plane.server.host,
+    port: plane.server.port,
+    login: control.login,
+    password: new Secret(control.password)
+  })
+
+  const text = fc
+    .string({ unit: 'binary', maxLength: 20 })
+    .map(one => one.replaceAll('\u0000', ' ').toWellFormed())
+    .map(one => `${one}"\\/\b\f\n\r\t\u0001\u001f\u007f\u0085\u2028\u2029\ufeff<&>😀é`)
+
+  t.test('the bytes that were hashed are canonical JSON, whatever stands in an event', async t => {
+    let chains = 0
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ action: text, subject: text, payload: fc.jsonValue({ stringUnit: 'binary' }) }), {
+          minLength: 1,
+          maxLength: 4
+        }),
+        text,
+        async (wanted, name) => {
+          chains += 1
+          const chain = `strange ${chains} ${name}`
+          await catalog.transaction({ name, proof: 'proven' }, async tx => {
+            for (const event of wanted)
+              tx.audit({ ...event, chain, payload: JSON.parse(JSON.stringify(event.payload)) })
+          })
+          const written = await events(plane, chain)
+          t.strictSame(
+            written.map(({ action, body, payload }) => ({
+              action,
+              subject: JSON.parse(body).subject,
+              payload: JSON.parse(payload ?? '')
+            })),
+            wanted.map(event => ({ ...event, payload: JSON.parse(JSON.stringify(event.payload)) }))
+          )
+          t.match(JSON.parse(written[0]?.body ?? '{}'), {
+            actor: { name, proof: 'proven', login: /^saasctl_control_/ }
+          })
+          t.strictSame(faults(written), [])
+        }
+      ),
+      { numRuns: 25 }
+    )
+  })
+
+  const append = (chain: string, count = 1) =>
+    catalog.transaction(tester, async tx => {
+      for (let index = 0; index < count; index += 1)
+        tx.audit({ chain, action: 'test', subject: 'test', payload: { index } })
+    })
+
+  t.test('an edited, removed or reordered event shows; an erased payload leaves the chain whole', async t => {
+    await append('tampered', 6)
+    const whole = await events(plane, 'tampered')
+    t.strictSame(faults(whole), [])
+    await plane.catalogAsSuperuser(client =>
+      client.query(`delete from saasctl.audit_payload where chain = 'tampered' and seq = 3`)
+    )
+    const erased = await events(plane, 'tampered')
+    t.strictSame(faults(erased), [], 'without the payload')
+    t.equal(erased[2]?.payload, null)
+    const [one, two, three, ...rest] = whole as [Event, Event, Event, ...Event[]]
+    t.not(faults([one, { ...two, payload: '{"index":9}' }, three, ...rest]).length, 0, 'another payload')
+    t.not(faults([one, { ...two, body: two.body.replace('test', 'tset') }, three, ...rest]).length, 0, 'another body')
+    t.not(faults([one, three, ...rest]).length, 0, 'one removed')
+    t.not(faults([one, three, two, ...rest]).length, 0, 'two changed about')
+    const forged = two.body.replace('test', 'tset')
+    t.not(
+      faults([one, { ...two, body: forged, action: 'tset', hash: sha256(forged) }, three, ...rest]).length,
+      0,
+      'one hashed anew'
+    )
+  })
+
+  t.test('many at once leave no gap in a chain and never wait for each other in a circle', async t => {
+    const names = ['round a', 'round b', 'round c', 'round d']
+    const all = await Promise.allSettled(
+      Array.from({ length: 40 }, (_, index) =>
+        catalog.transaction(tester, async tx => {
+          const order = index % 2 === 0 ? names : names.toReversed()
+          for (const chain of order) tx.audit({ chain, action: 'test', subject: `${index}`, payload: {} })
+          if (index % 5 === 0) throw new Error('changed my mind')
+        })
+      )
+    )
+    t.equal(all.filter(({ status }) => status === 'fulfilled').length, 32)
+    for (const chain of names) {
+      const written = await events(plane, chain)
+      t.equal(written.length, 32, 'what was rolled back left nothing')
+      t.strictSame(faults(written), [])
+    }
+    const [head] = await catalog.query(`select seq::int, hash from saasctl.audit_chain where chain = 'round a'`)
+    const last = (await events(plane, 'round a')).at(-1)
+    t.strictSame(head, { seq: 32, hash: last?.hash })
+  })
+
+  t.test('a clock that goes back does not turn the order of events around', async t => {
+    await append('clock')
+    await plane.catalogAsSuperuser(client =>
+      client.query(
+        `update saasctl.audit_chain set at = date_trunc('milliseconds', now() + interval '1 h') where chain = 'clock'`
+      )
+    )
+    await append('clock', 2)
+    const written = await events(plane, 'clock')
+    t.strictSame(faults(written), [])
+    t.equal(written[1]?.at.getTime(), written[2]?.at.getTime())
+  })
+
+  t.test('what a transaction swallowed is not reported as done', async t => {
+    await t.rejects(
+      catalog.transaction(tester, async tx => {
+        tx.audit({ chain: 'swallowed', action: 'test', subject: 'test', payload: {} })
+        await tx.query('select 1/0').catch(() => {})
+      }),
+      { code: 'FAILED' }
+    )
+    t.strictSame(await events(plane, 'swallowed'), [])
+    const aborted = catalog.transaction(tester, async tx => void (await tx.query('select 1/0').catch(() => {})))
+    await t.rejects(aborted, { code: 'FAILED', message: /rolled back/ }, 'also without an event')
+  })
+
+  t.test('a catalog that goes away within a transaction is an error, not the end of the process', async t => {
+    await t.rejects(
+      catalog.transaction(tester, async tx => {
+        const [row] = await tx.query<{ pid: number }>('select pg_backend_pid() as pid')
+        await plane.catalogAsSuperuser(client => client.query('select pg_terminate_backend($1)', [row?.pid]))
+        await new Promise(resolve => setTimeout(resolve, 30))
+        await tx.query('select 1')
+      }),
+      { code: 'CATALOG_UNREACHABLE', retryable: true }
+    )
+    t.strictSame(await catalog.query('select 1 as one'), [{ one: 1 }], 'and the next one gets another connection')
+  })
+
+  t.test('no change without its event: each use-case writes both in one transaction, or neither', async t => {
+    const change = (verb: () => Promise<unknown>, ...expected: string[]) => ({ verb, expected })
+    let drop = ''
+    const cases: Record<string, { verb: () => Promise<unknown>; expected: string[] }> = {
+      'server add': change(() => addServer(saasctl, serverWish('main')), 'server.add'),
+      'another server': change(() => addServer(saasctl, serverWish('other')), 'server.add'),
+      'server update': change(
+        () => updateServer(saasctl, 'other', { capacity: 5, password: new Secret(control.password) }),
+        'server.update'
+      ),
+      'server cordon': change(() => cordonServer(saasctl, 'other'), 'server.cordon'),
+      'server uncordon': change(() => uncordonServer(saasctl, 'other'), 'server.uncordon'),
+      'server remove': change(() => removeServer(saasctl, 'other'), 'server.remove'),
+      'template build with a warm pool': change(
+        () => buildTemplate(saasctl, 'tiny', { again: false, warm: 1 }, wait),
+        'plan.apply',
+        'template.build',
+        'template.version',
+        'template.warm',
+        'warm.create'
+      ),
+      'tenant create, warm': change(
+        () => createTenant(saasctl, { slug: 'alpha' }, defaults, wait),
+        'tenant.activate',
+        'tenant.create'
+      ),
+      'tenant create, cold, of a plan that only the file knows': change(
+        () => createTenant(saasctl, { slug: 'beta', plan: 'large' }, defaults, wait),
+        'plan.apply',
+        'tenant.activate',
+        'tenant.create'
+      ),
+      'tenant rename': change(() => renameTenant(saasctl, 'alpha', 'alpha-two'), 'tenant.rename'),
+      'tenant update, labels': change(
+        () => updateTenant(saasctl, 'beta', { labels: { tier: 'gold' } }, wait),
+        'tenant.update'
+      ),
+      'tenant update, plan': change(() => updateTenant(saasctl, 'beta', { plan: 'small' }, wait), 'tenant.update'),
+      'tenant suspend': change(() => suspendTenant(saasctl, 'beta', wait), 'tenant.suspend'),
+      'tenant resume': change(() => resumeTenant(saasctl, 'beta', wait), 'tenant.activate', 'tenant.resume'),
+      'tenant migrate': change(
+        () => migrateTenant(saasctl, 'beta', { direction: 'down', to: null }, wait),
+        'tenant.migrate'
+      ),
+      'tenant dsn --reveal': change(
+        () => tenantDsn(saasctl, 'beta', { readOnly: false, reveal: true }),
+        'tenant.dsn.reveal'
+      ),
+      'tenant shell': change(() => tenantShell(saasctl, 'beta', { write: false }), 'tenant.shell'),
+      'tenant delete': change(() => deleteTenant(saasctl, 'beta', wait), 'tenant.delete'),
+      'tenant undelete': change(() => undeleteTenant(saasctl, 'beta', wait), 'tenant.activate', 'tenant.undelete'),
+      'tenant delete --now': change(() => purgeTenant(saasctl, 'beta', wait), 'tenant.purge', 'tenant.purged'),
+      'tenant delete without grace': change(
+        () => deleteTenant(saasctl, 'alpha-two', { ...wait, graceSeconds: 0 }),
+        'tenant.delete'
+      ),
+      'the end of the grace': change(async () => {
+        t.equal(await purgeDue(saasctl), 1)
+      }, 'tenant.purge'),
+      'template build of changed files': change(
+        async () => {
+          await buildTemplate(saasctl, 'tiny', { again: false, warm: undefined }, wait)
+          const [open] = await catalog.query<{ id: string }>(
+            `select id from saasctl.operation where kind = 'database.drop' and status = 'queued'`
+          )
+          drop = open?.id ?? ''
+        },
+        'template.build',
+        'template.version'
+      ),
+      'operation cancel': change(() => cancelOperation(saasctl, drop), 'operation.cancel'),
+      'key backup': change(() => backupKeys(saasctl, new Secret('a long enough passphrase')), 'key.backup'),
+      'catalog adopt': change(() => adoptCatalog(catalog, tester), 'catalog.adopt')
+    }
+    const before: Record<string, () => Promise<unknown>> = { 'template build of changed files': () => template.grow() }
+    const function_ = 'saasctl.audit_append(text, text, text, text, text, text)'
+    for (const [name, { verb, expected }] of Object.entries(cases)) {
+      await before[name]?.()
+      await plane.catalogAsSuperuser(client =>
+        client.query(`revoke execute on function ${function_} from saasctl_control`)
+      )
+      const content = await everything(plane)
+      await verb().then(
+        () => t.fail(`${name} went without an event`),
+        (error: unknown) =>
+          t.equal((error as SaasctlError).code, 'CATALOG_DENIED', `${name} is refused without its event`)
+      )
+      t.strictSame(await everything(plane), content, `${name} changes nothing without its event`)
+      await plane.catalogAsSuperuser(client =>
+        client.query(`grant execute on function ${function_} to saasctl_control`)
+      )
+      const seen = (await events(plane)).length
+      const earlier = new Set((await events(plane)).map(({ hash }) => hash))
+      await verb()
+      const now = (await events(plane)).filter(({ hash }) => !earlier.has(hash))
+      t.strictSame(now.map(({ action }) => action).sort(), expected, name)
+      t.equal((await events(plane)).length, seen + expected.length)
+    }
+    t.strictSame(faults(await events(plane)), [], 'and every chain is whole')
+  })
+
+  t.test('plans that changed are applied with their events', async t => {
+    await applied(t)
+  })
+
+  async function applied(t: Test): Promise<void> {
+    await applyPlans(saasctl)
+    const count = (await events(plane, 'plan')).length
+    await applyPlans(saasctl)
+    t.equal((await events(plane, 'plan')).length, count, 'what did not change is no event')
+  }
+
+  t.test('the event carries the number of the transaction that made the change', async t => {
+    await createTenant(saasctl, { slug: 'gamma' }, defaults, wait)
+    const tenant = await renameTenant(saasctl, 'gamma', 'gamma-two')
+    const rows = await plane.catalogAsSuperuser(
+      async client =>
+        (
+          await client.query(
+            `select t.xmin = e.xmin as same from saasctl.tenant t join saasctl.audit_event e on e.chain = 'tenant:' || t.id
+             where t.id = $1 and e.action = 'tenant.rename'`,
+            [tenant.id]
+          )
+        ).rows
+    )
+    t.strictSame(rows, [{ same: true }])
+  })
+}
+
+/** The content of every table but the trail's own, table by table. */
+async function everything(plane: ControlPlane): Promise<Record<string, string>> {
+  return plane.catalogAsSuperuser(async client => {
+    const { rows } = await client.query<{ name: string }>(
+      `select relname as name from pg_class where relnamespace = 'saasctl'::regnamespace and relkind = 'r' and relname not like 'audit%'`
+    )
+    const content: Record<string, string> = {}
+    for (const { name } of rows) {
+      const found = await client.query<{ row: string }>(`select t::text as row from saasctl."${name}" t order by 1`)
+      content[name] = found.rows.map(({ row }) => row).join('\n')
+    }
+    return content
+  })
+}
