@@ -8,7 +8,7 @@ import { figure, ms } from './support/report.js'
 const plane = await benchPlane('disk')
 try {
   const { saasctl } = plane
-  const plan = await currentPlan(saasctl.catalog, saasctl.folders.templates, 'free')
+  const plan = await currentPlan(saasctl, 'free')
   const script = await hands(plane)
   let made = 0
   const { cold, hand } = await alternate(

@@ -12,9 +12,7 @@ const medium: Medium = process.argv[2] === 'memory' ? 'memory' : 'disk'
 const plane = await benchPlane(medium)
 try {
   const { access, template } = plane
-  const controls = await Promise.all(
-    Array.from({ length: width }, () => session(access, 'postgres', access.control))
-  )
+  const controls = await Promise.all(Array.from({ length: width }, () => session(access, 'postgres', access.control)))
   const seconds = { saasctl: 0, bare: 0 }
   for (let batch = 0; batch < batches; batch += 1) {
     seconds.saasctl += await inSeconds(() =>

@@ -1,5 +1,5 @@
-import { fillWarm } from '../src/templates/warm.js'
 import { currentPlan, currentTemplate } from '../src/templates/register.js'
+import { fillWarm } from '../src/templates/warm.js'
 import { alternate, together } from './support/measure.js'
 import { benchPlane, create, session } from './support/plane.js'
 import { figure, ms } from './support/report.js'
@@ -10,9 +10,8 @@ const rounds = { rounds: 30, warmUp: 5 }
 const plane = await benchPlane('disk')
 try {
   const { saasctl, row, template } = plane
-  const { templates } = saasctl.folders
-  const kept = await currentTemplate(saasctl.catalog, templates, 'standard')
-  const plan = await currentPlan(saasctl.catalog, templates, kept.definition.defaultPlan)
+  const kept = await currentTemplate(saasctl, 'standard')
+  const plan = await currentPlan(saasctl, kept.definition.defaultPlan)
   const filled = await fillWarm(saasctl, row, kept, plan, rounds.rounds + rounds.warmUp)
   await together(filled.length, 2, index => saasctl.operations.wake(filled[index]?.id ?? ''))
 

@@ -2,11 +2,6 @@ import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { SaasctlError } from '../src/errors.js'
 
-/** Whether somebody is there to answer: a question into a pipe would hang, or be answered by data. */
-export function canAsk(): boolean {
-  return process.stdin.isTTY === true && process.stderr.isTTY === true
-}
-
 /** Asks on the terminal, on stderr because stdout is data. `hidden` shows nothing of what is typed. CANCELLED on Ctrl-C and Ctrl-D. */
 export async function ask(question: string, { hidden = false } = {}): Promise<string> {
   process.stderr.write(question)

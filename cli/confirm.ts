@@ -1,5 +1,5 @@
 import { SaasctlError } from '../src/errors.js'
-import { ask, canAsk } from './ask.js'
+import { canAsk } from './can-ask.js'
 import type { Flags } from './flags.js'
 
 /** Asks y/N before many tenants change. `--yes` has answered; without a terminal it is CONFIRMATION_NEEDED. */
@@ -7,6 +7,7 @@ export async function agree(summary: string, flags: Pick<Flags, 'yes'>): Promise
   if (flags.yes) return
   if (!canAsk())
     throw new SaasctlError('CONFIRMATION_NEEDED', `${summary} Nobody is there to be asked.`, { hint: 'Add --yes.' })
+  const { ask } = await import('./ask.js')
   const answer = await ask(`${summary} Go on? [y/N] `)
   if (!/^y(es)?$/i.test(answer.trim())) throw new SaasctlError('CANCELLED', 'Nothing was changed.')
 }
@@ -21,6 +22,7 @@ export async function confirmLoss(loss: string, name: string, confirmed: string[
   if (confirmed.length > 0)
     throw new SaasctlError('CONFIRMATION_NEEDED', `${loss} --confirm names something else.`, { hint })
   if (!canAsk()) throw new SaasctlError('CONFIRMATION_NEEDED', `${loss} Nobody is there to be asked.`, { hint })
+  const { ask } = await import('./ask.js')
   const answer = await ask(`${loss}\nType "${name}" to go on: `)
   if (answer.trim() !== name)
     throw new SaasctlError('CONFIRMATION_NEEDED', `That was not "${name}"; nothing was changed.`, { hint })

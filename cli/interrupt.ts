@@ -27,6 +27,7 @@ export class Interrupt {
 
   /** An operation is at work here; one that was seen after Ctrl-C is asked to stop like the others. */
   saw(operation: string): void {
+    this.#following = true
     if (this.#seen.has(operation)) return
     this.#seen.add(operation)
     if (this.signal.aborted) this.#cancel(operation)

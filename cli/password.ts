@@ -3,7 +3,8 @@ import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { SaasctlError } from '../src/errors.js'
 import { Secret } from '../src/secret.js'
-import { ask, canAsk } from './ask.js'
+import { ask } from './ask.js'
+import { canAsk } from './can-ask.js'
 
 export interface PasswordFlags {
   /** From SAASCTL_PASSWORD; as an argument it was refused before. */

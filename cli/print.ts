@@ -55,7 +55,7 @@ export class Print {
   #table<Row extends object>(rows: Row[], columns: Array<keyof Row & string>): string {
     const cells = [columns.map(titleOf), ...rows.map(row => columns.map(column => cell(row[column])))]
     const widths = columns.map((_, index) => Math.max(...cells.map(line => widthOf(line[index] ?? ''))))
-    if (this.#stream.isTTY) shrink(widths, this.#stream.columns - 2 * (columns.length - 1))
+    if (this.#stream.isTTY) shrink(widths, (this.#stream.columns || 80) - 2 * (columns.length - 1))
     return cells
       .map(
         line =>

@@ -50,7 +50,7 @@ export class Progress {
 
   #show(text: string, stays: boolean): void {
     this.clear()
-    this.#stream.write(`${fit(oneLine(text), this.#stream.columns - 1)}${stays ? '\n' : ''}`)
+    this.#stream.write(`${fit(oneLine(text), (this.#stream.columns || 80) - 1)}${stays ? '\n' : ''}`)
     this.#live = !stays
   }
 

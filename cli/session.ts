@@ -22,6 +22,8 @@ export interface Desk {
 export interface Session extends Desk {
   saasctl: Saasctl
   interrupt: Interrupt
+  /** For an operation that may be somebody else's: Ctrl-C leaves it alone unless it came to be worked here. */
+  watch(): Wait
   /** How a use-case is to be followed. `label` names the tenant in front of each step, when there are several. */
   wait(label?: string): Wait
 }
@@ -64,7 +66,13 @@ export async function inSession(desk: Desk, config: Config, work: (session: Sess
   if (saasctl.embedded) progress.notice(`Using the embedded catalog in ${relative(process.cwd(), config.home) || '.'}.`)
   const unfinished = unfinishedOperations(saasctl)
   try {
-    await work({ ...desk, saasctl, interrupt, wait: label => waitOf(flags, progress, interrupt, label) })
+    await work({
+      ...desk,
+      saasctl,
+      interrupt,
+      wait: label => waitOf(flags, progress, interrupt, label),
+      watch: () => watchOf(flags, progress, interrupt, undefined)
+    })
   } finally {
     await mention(unfinished, progress)
     interrupt.end()
@@ -78,10 +86,13 @@ function configOf({ catalog, home, embedded }: Flags, { concurrency }: { concurr
 
 function waitOf(flags: Flags, progress: Progress, interrupt: Interrupt, label: string | undefined): Wait {
   if (flags.wait) interrupt.follow()
+  return { ...watchOf(flags, progress, interrupt, label), wait: flags.wait, signal: interrupt.signal }
+}
+
+function watchOf(flags: Flags, progress: Progress, interrupt: Interrupt, label: string | undefined): Wait {
   return {
-    wait: flags.wait,
+    wait: true,
     timeoutMs: flags.timeout,
-    signal: interrupt.signal,
     onProgress: line => {
       interrupt.saw(line.operation)
       progress.step(label, line)

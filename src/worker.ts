@@ -21,34 +21,33 @@ export async function runWorker(
     import('./tenants/purge.js'),
     import('./templates/warm.js')
   ])
-  const pool = new pg.Pool({
-    connectionString: saasctl.catalogUrl,
-    max: options.concurrency + 2,
-    application_name: 'saasctl worker'
-  })
-  pool.on('error', () => {})
-  pool.on('connect', client => client.on('error', () => {}))
-  try {
-    const worker = await startWorker(saasctl.catalog, pool, saasctl.operations, {
-      concurrency: options.concurrency,
-      beatMs: saasctl.config.beat,
-      version: packageVersion(),
-      log: options.log,
-      onMinute: async () => {
-        const purged = await purgeDue(saasctl)
-        if (purged > 0) options.log({ level: 'info', message: `${purged} tenants whose grace is over will be purged` })
-        const warmed = await keepWarm(saasctl)
-        if (warmed > 0)
-          options.log({ level: 'info', message: `${warmed} warm databases will be made or brought to head` })
-      }
+  const openPool = () => {
+    const pool = new pg.Pool({
+      connectionString: saasctl.catalogUrl,
+      max: options.concurrency + 2,
+      application_name: 'saasctl worker'
     })
-    options.log({ level: 'info', message: `worker ${worker.id} is ready` })
-    await aborted(options.signal)
-    options.log({ level: 'info', message: 'worker stops: finishing what it has begun' })
-    await worker.stop()
-  } finally {
-    await pool.end()
+    pool.on('error', () => {})
+    pool.on('connect', client => client.on('error', () => {}))
+    return pool
   }
+  const worker = await startWorker(saasctl.catalog, openPool, saasctl.operations, {
+    concurrency: options.concurrency,
+    beatMs: saasctl.config.beat,
+    version: packageVersion(),
+    log: options.log,
+    onMinute: async () => {
+      const purged = await purgeDue(saasctl)
+      if (purged > 0) options.log({ level: 'info', message: `${purged} tenants whose grace is over will be purged` })
+      const warmed = await keepWarm(saasctl)
+      if (warmed > 0)
+        options.log({ level: 'info', message: `${warmed} warm databases will be made or brought to head` })
+    }
+  })
+  options.log({ level: 'info', message: `worker ${worker.id} is ready` })
+  await aborted(options.signal)
+  options.log({ level: 'info', message: 'worker stops: finishing what it has begun' })
+  await worker.stop()
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -66,7 +66,7 @@ async function watch(session: Session, _options: object, id: string): Promise<vo
   const { showOperation } = await import('../../src/operations/inspect.js')
   const { saasctl } = session
   const started = await showOperation(saasctl, id)
-  printOperation(session, await saasctl.operations.follow(started, session.wait()))
+  printOperation(session, await saasctl.operations.follow(started, session.watch()))
 }
 
 async function resume(session: Session, _options: object, id: string): Promise<void> {

@@ -123,7 +123,6 @@ async function commit(client: pg.PoolClient): Promise<void> {
       'The catalog went away while a change was being committed: it may be there or not.',
       {
         hint: 'Look before you try again.',
-        retryable: reason.retryable,
         cause: error
       }
     )

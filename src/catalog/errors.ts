@@ -21,6 +21,11 @@ const untrusted = denied(
   'Name its authority with sslrootcert in SAASCTL_CATALOG_URL, and the host as the certificate does.'
 )
 
+const unstorable = row('INVALID_INPUT', false)(
+  'A text holds a character that cannot be stored.',
+  'Leave out the NUL character.'
+)
+
 /** What an error code of the network or of the catalog means to us. The catalog is PostgreSQL by definition. */
 const table: Record<string, Row> = {
   ECONNREFUSED: away('Nothing answers at the catalog’s address.'),
@@ -39,6 +44,8 @@ const table: Record<string, Row> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
   CERT_HAS_EXPIRED: untrusted,
   ERR_TLS_CERT_ALTNAME_INVALID: untrusted,
+  '22021': unstorable,
+  '22P05': unstorable,
   '25006': away(
     'The catalog can only be read: it is a standby, or a failover is under way.',
     'Name the primary in SAASCTL_CATALOG_URL.'

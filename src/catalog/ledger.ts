@@ -131,23 +131,29 @@ export async function release(
   )
 }
 
-/** The end, and no wake-up is left behind; what waited for this operation is woken. */
+/**
+ * The end, and no wake-up is left behind; what waited for this operation is woken. `done` are steps that are not recorded
+ * as done yet. Tells whether a cancel was asked for.
+ */
 export async function finish(
   q: Queryable,
   operation: OperationRow,
-  end: { status: 'succeeded' | 'failed' | 'cancelled'; error: ErrorRecord | null; result: Json | null }
-): Promise<void> {
-  await fenced(
+  end: { status: 'succeeded' | 'failed' | 'cancelled'; error: ErrorRecord | null; result: Json | null; done: number[] }
+): Promise<{ cancelRequested: boolean }> {
+  return fenced(
     q,
     operation,
     `with o as (
        update saasctl.operation o set status = $3, error = $4, result = $5, owner = null, lease_until = null,
          finished_at = clock_timestamp()
-       where ${mine} returning o.id)
-     select graphile_worker.remove_job(o.id::text) is not null as job,
+       where ${mine} returning o.id, o.cancel_requested),
+     moved as (
+       update saasctl.operation_step s set status = 'done', done_at = clock_timestamp()
+       from o where s.operation_id = o.id and s.position = any($6::int[]))
+     select o.cancel_requested as "cancelRequested", graphile_worker.remove_job(o.id::text) is not null as job,
        (select count(${job('a.id', 'clock_timestamp()').replace(' as job', '')}) from saasctl.operation a where a.after = o.id) as woken
      from o`,
-    [end.status, end.error, end.result === null ? null : JSON.stringify(end.result)]
+    [end.status, end.error, end.result === null ? null : JSON.stringify(end.result), end.done]
   )
 }
 

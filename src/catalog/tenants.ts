@@ -163,7 +163,7 @@ export async function markUndeleted(q: Queryable, id: string, status: 'active' |
 export async function tenantsToPurge(q: Queryable, limit: number): Promise<Array<{ id: string }>> {
   return q.query<{ id: string }>(
     `select t.id from saasctl.tenant t where t.status = 'deleted' and t.purge_at <= now()
-       and not exists (select from saasctl.operation o where o.tenant_id = t.id and o.exclusion = 'exclusive'
+       and not exists (select from saasctl.operation o where o.tenant_id = t.id
          and o.status in ('queued', 'running', 'waiting', 'undoing'))
      order by t.purge_at limit $1`,
     [limit]

@@ -47,3 +47,8 @@ export async function forgetDeadWorkers(q: Queryable, seconds: number): Promise<
 export async function forgetWorker(q: Queryable, id: string): Promise<void> {
   await q.query('delete from saasctl.worker where id = $1', [id])
 }
+
+/** Gives jobs that were locked under these names back to the queue. */
+export async function unlockJobs(q: Queryable, queueIds: string[]): Promise<void> {
+  await q.query('select graphile_worker.force_unlock_workers($1)', [queueIds])
+}

@@ -1,3 +1,4 @@
+import type { Transaction } from '../catalog/catalog.js'
 import { setSchema } from '../catalog/databases.js'
 import type { Step } from '../operations/kind.js'
 import type { CopyWork } from './work.js'
@@ -34,10 +35,6 @@ export const createSteps: ReadonlyArray<Step<CopyWork>> = [
         from: { names: template.names, owner: await template.logins.credentials('owner') }
       })
       await work.session.setLimits(work.names, work.database.limits)
-    },
-    commit: async (tx, work) => {
-      const { database } = await work.template()
-      await setSchema(tx, work.database.id, { ...database, migrationsChecksum: database.migrationsChecksum ?? '' })
     }
   },
   {
@@ -49,6 +46,12 @@ export const createSteps: ReadonlyArray<Step<CopyWork>> = [
     undo: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly'])
   }
 ]
+
+/** What the catalog knows of a copy at once: it is what its template is. */
+export async function recordCopied(tx: Transaction, work: CopyWork): Promise<void> {
+  const { database } = await work.template()
+  await setSchema(tx, work.database.id, { ...database, migrationsChecksum: database.migrationsChecksum ?? '' })
+}
 
 /** Logs in as the tenant and sees that it is the right database: the proof, and the slow first connect (11 ms) done by us. */
 async function look(work: CopyWork): Promise<void> {

@@ -24,7 +24,12 @@ export const databaseDrop: Kind<DropInput, DatabaseWork> = {
       name: 'forget it',
       commit: async (tx, { database }) => {
         await recordDropped(tx, database.id)
-        tx.audit({ chain: 'database', action: 'database.drop', subject: `database:${database.id}`, payload: { name: database.name } })
+        tx.audit({
+          chain: 'database',
+          action: 'database.drop',
+          subject: `database:${database.id}`,
+          payload: { name: database.name }
+        })
       }
     }
   ]

@@ -84,15 +84,14 @@ export interface DatabaseParts {
 }
 
 export async function gather(tools: Tools, databaseId: string): Promise<DatabaseParts> {
-  const database = await databaseById(tools.catalog, databaseId)
+  const [database, logins] = await Promise.all([
+    databaseById(tools.catalog, databaseId),
+    Logins.of(tools.catalog, tools.keys, databaseId)
+  ])
   if (!database) throw new SaasctlError('FAILED', `The catalog has no database ${databaseId}.`)
   const server = await serverById(tools.catalog, database.serverId)
   if (!server) throw new SaasctlError('SERVER_NOT_FOUND', `The catalog has no server ${database.serverId}.`)
-  const [engine, access, logins] = await Promise.all([
-    tools.engine(server.engine),
-    serverAccess(tools.keys, server),
-    Logins.of(tools.catalog, tools.keys, databaseId)
-  ])
+  const [engine, access] = await Promise.all([tools.engine(server.engine), serverAccess(tools.keys, server)])
   return { tools, database, server, engine, access, names: engine.names(databaseId), logins }
 }
 

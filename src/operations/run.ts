@@ -101,24 +101,30 @@ class Attempt {
     const { steps } = this.#kind
     const work = await this.#open()
     let unsaid: number[] = []
+    let begun: StepRow | undefined
     for (let index = this.#rows.findIndex(row => row.status !== 'done'); index < steps.length; index += 1) {
       const step = steps[index] as Step
       const row = this.#rows[index] as StepRow
-      const last = index === steps.length - 1
+      const next = steps[index + 1]
       if (step.act) {
         await this.#enter()
         this.#lease.check()
-        this.#heed(await advance(this.#catalog, this.#operation, { done: unsaid, begun: row.position }))
-        unsaid = []
-        row.status = 'begun'
+        if (begun !== row) {
+          this.#heed(await advance(this.#catalog, this.#operation, { done: unsaid, begun: row.position }))
+          unsaid = []
+          row.status = 'begun'
+        }
         this.#at(step, 'begun')
         await step.act(work, note => this.#running.onProgress?.({ ...this.#where(step), moment: 'note', note }))
         this.#at(step, 'acted')
         this.#lease.check()
       }
       unsaid.push(row.position)
-      if (step.commit || last) {
-        await this.#commit(step, unsaid, last, work)
+      if (step.commit || !next) {
+        // Nothing is begun before the fence is entered.
+        begun = next?.act && this.#entered ? this.#rows[index + 1] : undefined
+        await this.#commit(step, unsaid, begun?.position ?? null, !next, work)
+        if (begun) begun.status = 'begun'
         unsaid = []
       }
       row.status = 'done'
@@ -127,19 +133,16 @@ class Attempt {
   }
 
   /**
-   * Writes what the step taught us together with its "done"; a step with nothing to write is recorded with the next one's
-   * "begun". A step that only writes the catalog needs no record of having begun: its write is its record.
+   * Writes what the step taught us together with its "done" and the next one's "begun"; a step with nothing to write is
+   * recorded with the next "begun" alone. A step that only writes the catalog needs no record of having begun: its write is
+   * its record. The ledger's row comes last, as everywhere: whoever pre-empts us holds the tenant's row and then asks for it.
    */
-  async #commit(step: Step, done: number[], last: boolean, work: Work): Promise<void> {
+  async #commit(step: Step, done: number[], begun: number | null, last: boolean, work: Work): Promise<void> {
     await this.#catalog.transaction(this.#operation.actor, async tx => {
-      this.#heed(await advance(tx, this.#operation, { done, begun: null }))
       await step.commit?.(tx, work)
-      if (last)
-        await finish(tx, this.#operation, {
-          status: 'succeeded',
-          error: null,
-          result: this.#kind.result?.(work) ?? null
-        })
+      if (!last) return this.#heed(await advance(tx, this.#operation, { done, begun }))
+      const result = this.#kind.result?.(work) ?? null
+      this.#heed(await finish(tx, this.#operation, { status: 'succeeded', error: null, result, done }))
     })
   }
 
@@ -203,7 +206,8 @@ class Attempt {
       await finish(tx, this.#operation, {
         status: error?.code === 'CANCELLED' ? 'cancelled' : 'failed',
         error,
-        result: null
+        result: null,
+        done: []
       })
     })
   }

@@ -18,6 +18,8 @@ export interface OperationWish<Input> {
   /** `tenant:<id>`, `database:<id>`, `template:<id>` … */
   subject: string
   tenantId?: string
+  /** The tenant was written in this same transaction: nothing else can be at work on it. */
+  newTenant?: true
   /** The same key with the same request finds the same operation. */
   idempotent?: { key: string; request: Json } | undefined
   /** Runs only after this operation has succeeded. */
@@ -34,7 +36,7 @@ export async function startOperation<Input extends Json>(
   tx: Transaction,
   wish: OperationWish<Input>
 ): Promise<OperationRow> {
-  if (wish.tenantId) await checkFree(tx, wish.kind, wish.tenantId)
+  if (wish.tenantId && !wish.newTenant) await checkFree(tx, wish.kind, wish.tenantId)
   return insertOperation(tx, {
     id: uuidv7(),
     kind: wish.kind.name,

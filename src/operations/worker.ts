@@ -1,11 +1,11 @@
-import { EventEmitter } from 'node:events'
 import { hostname } from 'node:os'
 import type pg from 'pg'
 import type { Catalog } from '../catalog/catalog.js'
 import { sweep } from '../catalog/ledger.js'
-import { forgetDeadWorkers, forgetWorker, heartbeat } from '../catalog/workers.js'
+import { forgetDeadWorkers, forgetWorker, heartbeat, unlockJobs } from '../catalog/workers.js'
 import { asSaasctlError, SaasctlError } from '../errors.js'
 import { isUuid, uuidv7 } from '../names.js'
+import { startDispatch } from './dispatch.js'
 import { type Operations, workerLifeSeconds } from './operations.js'
 
 export interface WorkerOptions {
@@ -25,37 +25,30 @@ export interface WorkerOptions {
  */
 export async function startWorker(
   catalog: Catalog,
-  pool: pg.Pool,
+  openPool: () => pg.Pool,
   operations: Operations,
   options: WorkerOptions
 ): Promise<{ id: string; stop(): Promise<void> }> {
-  const { Logger, run } = await import('graphile-worker')
   const worker = { id: uuidv7(), host: hostname(), pid: process.pid, version: options.version }
-  const queueIds: string[] = []
-  const events = new EventEmitter()
-  events.on('worker:create', ({ worker: { workerId } }: { worker: { workerId: string } }) => queueIds.push(workerId))
-  const runner = await run({
-    pgPool: pool,
+  const dispatch = await startDispatch({
+    openPool,
     concurrency: options.concurrency,
-    noHandleSignals: true,
-    events,
     pollInterval: options.beatMs,
-    logger: new Logger(() => (level, message) => {
-      if (level === 'error') options.log({ level: 'error', message })
-    }),
     crontab: '* * * * * minute ?max=1',
     taskList: {
       operation: payload => wake(operations, payload, options.log),
       minute: () => options.onMinute()
-    }
+    },
+    onError: message => options.log({ level: 'error', message }),
+    onLost: names => unlockJobs(catalog, names)
   })
-  await heartbeat(catalog, worker, queueIds)
-  const beat = setInterval(() => look(catalog, worker, queueIds, options), options.beatMs)
+  await heartbeat(catalog, worker, dispatch.names())
+  const beat = setInterval(() => look(catalog, worker, dispatch.names(), options), options.beatMs)
   return {
     id: worker.id,
     stop: async () => {
       clearInterval(beat)
-      await runner.stop()
+      await dispatch.stop()
       await forgetWorker(catalog, worker.id)
     }
   }

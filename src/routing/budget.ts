@@ -213,8 +213,8 @@ export class ServerBudget {
   #pump(now: number): void {
     const [books, turns, ceiling, { gate }] = [this.#books, this.#turns, this.#ceiling, this.#options]
     if (turns.wanted === 0) return
-    if (now < ceiling.pausedUntil) return this.#alarm.at(ceiling.pausedUntil, true)
-    if (now < ceiling.loweredUntil) this.#alarm.at(ceiling.loweredUntil, true)
+    this.#alarm.at(ceiling.changesAfter(now), true)
+    if (now < ceiling.pausedUntil) return
     while (turns.next && books.total < ceiling.at(now) && books.opening < gate) this.#open(turns.next, now)
     for (let coming = this.#coming(now); coming < Math.min(turns.wanted, gate) && books.idle.first; coming += 1) {
       this.#counts.evictions += 1
@@ -289,15 +289,13 @@ export class ServerBudget {
 
   /** Says again how many more connections the tenant wants, after anything that may have changed it. */
   #note(pool: TenantPool, now: number): void {
-    const unserved = pool.waiters.size - pool.opening
-    if (unserved <= 0) return this.#turns.note(pool, 0)
-    const { pausedUntil, loweredUntil } = pool.ceiling
-    if (now < pausedUntil) {
-      this.#alarm.at(pausedUntil, true)
-      return this.#turns.note(pool, 0)
-    }
-    if (now < loweredUntil) this.#alarm.at(loweredUntil, true)
-    this.#turns.note(pool, Math.max(0, Math.min(unserved, this.#limitOf(pool, now) - pool.count)))
+    this.#turns.note(pool, pool.waiters.size > pool.opening ? this.#wantedBy(pool, now) : 0)
+  }
+
+  #wantedBy(pool: TenantPool, now: number): number {
+    this.#alarm.at(pool.ceiling.changesAfter(now), true)
+    if (now < pool.ceiling.pausedUntil) return 0
+    return Math.max(0, Math.min(pool.waiters.size - pool.opening, this.#limitOf(pool, now) - pool.count))
   }
 
   #limitOf(pool: TenantPool, now: number): number {

@@ -71,6 +71,16 @@ export class Lookup<Route extends Routed> {
     return (this.catalogDown && this.#usable(name)) || (this.#loading.get(name) ?? this.#load(name, key))
   }
 
+  /** Whether nobody has told us of anything newer: a request that waited must not go the old way. */
+  isCurrent(route: Route): boolean {
+    const known = this.#tenants.get(route.tenantId)
+    return (
+      known?.route !== undefined &&
+      known.keys.size > 0 &&
+      Math.max(known.newest, known.route.revision) <= route.revision
+    )
+  }
+
   /** Somebody says that the tenant has this revision now; 0 when only that it changed. */
   invalidate(tenantId: string, revision: number): void {
     this.#changes += 1

@@ -1,6 +1,6 @@
 import { isOver, type OperationRow } from '../catalog/operations.js'
 import { listServers, type ServerRow } from '../catalog/servers.js'
-import { setWarmTarget } from '../catalog/warm.js'
+import { setWarmTarget, type WarmTarget } from '../catalog/warm.js'
 import type { EngineName } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
 import { quoteInput } from '../names.js'
@@ -43,13 +43,13 @@ export async function buildTemplate(
 ): Promise<BuiltLine[]> {
   const content = await readTemplate(context.folders.templates, name)
   const servers = await fittingServers(context, wish.server, Object.keys(content.template.engines) as EngineName[])
-  const plan = await currentPlan(context.catalog, context.folders.templates, wish.plan ?? content.template.defaultPlan)
-  const template = await registerTemplate(context.catalog, content)
+  const plan = await currentPlan(context, wish.plan ?? content.template.defaultPlan)
+  const template = await registerTemplate(context, content)
   const lines: BuiltLine[] = []
   for (const server of servers) {
     const built = await buildOn(context, server, template, wish.again, wait)
     if (wish.warm !== undefined) {
-      await setWarmTarget(context.catalog, { template: name, serverId: server.id, plan: plan.name, wanted: wish.warm })
+      await wantWarm(context, { template: name, serverId: server.id, plan: plan.name, wanted: wish.warm })
     }
     const refreshed = await refreshWarm(context, server, template)
     const warmed = await fillWarm(context, server, template, plan, wish.warm ?? 0)
@@ -63,6 +63,18 @@ export async function buildTemplate(
     })
   }
   return lines
+}
+
+async function wantWarm({ catalog, actor }: Context, target: WarmTarget): Promise<void> {
+  await catalog.transaction(actor, async tx => {
+    await setWarmTarget(tx, target)
+    tx.audit({
+      chain: 'template',
+      action: 'template.warm',
+      subject: `server:${target.serverId}`,
+      payload: { ...target }
+    })
+  })
 }
 
 async function buildOn(

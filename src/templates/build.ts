@@ -129,13 +129,15 @@ export async function startBuild(
   template: KeptTemplate,
   options: { claim: { owner: string; leaseMs: number } | null; again?: boolean }
 ): Promise<OperationRow | undefined> {
+  const built = () => templateDatabase(tx, server.id, template.id)
+  if (!options.again && (await built())) return undefined
   const subject = `template:${template.id}@${server.id}`
   // The server's row first, as whoever places a tenant does: two orders would wait for each other.
   await lockServer(tx, server.id)
   await lockSubject(tx, subject)
   const open = await openOperationOn(tx, templateBuild.name, subject)
   if (open) return open
-  if (!options.again && (await templateDatabase(tx, server.id, template.id))) return undefined
+  if (!options.again && (await built())) return undefined
   if (!(await takePlace(tx, server.id))) throw full(server)
   const engine = await context.engine(server.engine)
   const id = uuidv7()

@@ -1,8 +1,9 @@
-import { keepPlan, listPlans as keptPlans, planByName } from '../catalog/plans.js'
+import { listPlans as keptPlans, planByName } from '../catalog/plans.js'
 import { SaasctlError } from '../errors.js'
 import { quoteInput } from '../names.js'
 import type { Context } from '../operations/kind.js'
 import { loadPlans, type Plan } from './plan-files.js'
+import { applyPlan } from './register.js'
 
 export interface PlanLine extends Plan {
   /** Counts the contents this plan has had; null when only the file knows it yet. */
@@ -55,16 +56,9 @@ export async function applyPlans(context: Context): Promise<AppliedPlan[]> {
     const applied: AppliedPlan[] = []
     for (const plan of plans) {
       const before = (await planByName(tx, plan.name))?.definition as Plan | undefined
-      const changed = await keepPlan(tx, { name: plan.name, checksum: plan.checksum, definition: plan })
+      const changed = await applyPlan(tx, plan)
       const limitsChanged =
         changed && before !== undefined && JSON.stringify(before.limits) !== JSON.stringify(plan.limits)
-      if (changed)
-        tx.audit({
-          chain: 'plan',
-          action: 'plan.apply',
-          subject: `plan:${plan.name}`,
-          payload: { checksum: plan.checksum }
-        })
       applied.push({ name: plan.name, changed, limitsChanged })
     }
     return applied

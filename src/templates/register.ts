@@ -1,11 +1,12 @@
 import { checksum } from '../canonical.js'
-import type { Queryable } from '../catalog/catalog.js'
+import type { Transaction } from '../catalog/catalog.js'
 import { keepPlan, type PlanRow, planByName } from '../catalog/plans.js'
-import { builtTemplate, keepTemplate, type TemplateRow } from '../catalog/templates.js'
+import { builtTemplate, keepTemplate, newestTemplate, type TemplateRow } from '../catalog/templates.js'
 import type { EngineName, MigrationFile } from '../engines/engine.js'
 import { loadMigrations } from '../engines/migration-files.js'
 import { SaasctlError } from '../errors.js'
 import { quoteInput, uuidv7 } from '../names.js'
+import type { Context } from '../operations/kind.js'
 import { loadTemplate, type Template, type TemplateDefinition } from './files.js'
 import { loadPlans, type Plan } from './plan-files.js'
 
@@ -32,41 +33,60 @@ export async function readTemplate(folder: string, name: string): Promise<Templa
 
 export type KeptTemplate = TemplateRow<TemplateDefinition>
 
+/** What the catalog is changed with, and in whose name. */
+type Keeping = Pick<Context, 'catalog' | 'actor' | 'folders'>
+
 /** Makes the files' present content the template's newest version in the catalog; the same content again is the same version. */
-export async function registerTemplate(q: Queryable, content: TemplateContent): Promise<KeptTemplate> {
-  const { name, definition } = content.template
-  return (await keepTemplate(q, {
-    id: uuidv7(),
-    name,
-    checksum: content.checksum,
-    definition
-  })) as unknown as KeptTemplate
+export async function registerTemplate({ catalog, actor }: Keeping, content: TemplateContent): Promise<KeptTemplate> {
+  const { checksum, template } = content
+  const { name, definition } = template
+  const newest = await newestTemplate(catalog, name)
+  if (newest?.checksum === checksum) return newest as unknown as KeptTemplate
+  return catalog.transaction(actor, async tx => {
+    const id = uuidv7()
+    const kept = await keepTemplate(tx, { id, name, checksum, definition })
+    if (kept.id === id) {
+      const payload = { name, version: kept.version, checksum }
+      tx.audit({ chain: 'template', action: 'template.version', subject: `template:${id}`, payload })
+    }
+    return kept as unknown as KeptTemplate
+  })
 }
 
 /** The version that new tenants start from: what was built last; before the first build, what the files say. */
-export async function currentTemplate(q: Queryable, folder: string, name: string): Promise<KeptTemplate> {
-  const kept = await builtTemplate(q, name)
-  return (kept as unknown as KeptTemplate | undefined) ?? registerTemplate(q, await readTemplate(folder, name))
+export async function currentTemplate(context: Keeping, name: string): Promise<KeptTemplate> {
+  const kept = (await builtTemplate(context.catalog, name)) as unknown as KeptTemplate | undefined
+  return kept ?? registerTemplate(context, await readTemplate(context.folders.templates, name))
 }
 
 export type KeptPlan = PlanRow<Plan>
 
 /** The plan as the catalog has it; a plan that only the file knows yet is taken in. PLAN_NOT_FOUND names those there are. */
-export async function currentPlan(q: Queryable, folder: string, name: string): Promise<KeptPlan> {
-  const kept = (await planByName(q, name)) as unknown as KeptPlan | undefined
+export async function currentPlan({ catalog, actor, folders }: Keeping, name: string): Promise<KeptPlan> {
+  const kept = (await planByName(catalog, name)) as unknown as KeptPlan | undefined
   if (kept) return kept
-  const plans = await loadPlans(folder)
+  const plans = await loadPlans(folders.templates)
   const plan = plans.find(candidate => candidate.name === name)
   if (!plan) {
     throw new SaasctlError('PLAN_NOT_FOUND', `There is no plan named ${quoteInput(name)}.`, {
       hint:
         plans.length > 0
           ? `The plans are: ${plans.map(candidate => candidate.name).join(', ')}.`
-          : `Write plans.json in ${folder}.`
+          : `Write plans.json in ${folders.templates}.`
     })
   }
-  await keepPlan(q, { name, checksum: plan.checksum, definition: plan })
-  return (await planByName(q, name)) as unknown as KeptPlan
+  return catalog.transaction(actor, async tx => {
+    await applyPlan(tx, plan)
+    return (await planByName(tx, name)) as unknown as KeptPlan
+  })
+}
+
+/** Takes a plan into the catalog as its file says it; true when that changed anything. */
+export async function applyPlan(tx: Transaction, plan: Plan): Promise<boolean> {
+  const { name, checksum } = plan
+  const changed = await keepPlan(tx, { name, checksum, definition: plan })
+  if (changed) tx.audit({ chain: 'plan', action: 'plan.apply', subject: `plan:${name}`, payload: { checksum } })
+  return changed
 }
 
 /** The checksum of limits: a warm database made for one plan serves every plan with the same. */

@@ -10,7 +10,7 @@ import {
 import type { OperationRow } from '../catalog/operations.js'
 import { type ServerRow, serverById, takePlace } from '../catalog/servers.js'
 import { warmTargets } from '../catalog/warm.js'
-import { createSteps } from '../databases/create-steps.js'
+import { createSteps, recordCopied } from '../databases/create-steps.js'
 import { recordDropped } from '../databases/drop-steps.js'
 import { promiseLogins } from '../databases/logins.js'
 import { migrateDatabase } from '../databases/migrate.js'
@@ -34,9 +34,16 @@ export const warmCreate: Kind<WarmInput, CopyWork> = {
     ...createSteps,
     {
       name: 'offer',
-      commit: async (tx, { database }) => {
+      commit: async (tx, work) => {
+        const { database } = work
+        await recordCopied(tx, work)
         await setDatabaseState(tx, database.id, 'ready')
-        tx.audit({ chain: 'database', action: 'warm.create', subject: `database:${database.id}`, payload: { name: database.name } })
+        tx.audit({
+          chain: 'database',
+          action: 'warm.create',
+          subject: `database:${database.id}`,
+          payload: { name: database.name }
+        })
       }
     }
   ],
@@ -154,10 +161,10 @@ export async function keepWarm(context: Context): Promise<number> {
   for (const target of await warmTargets(context.catalog)) {
     const server = await serverById(context.catalog, target.serverId)
     if (!server) continue
-    const template = await currentTemplate(context.catalog, context.folders.templates, target.template)
+    const template = await currentTemplate(context, target.template)
     // Before the template's new version is built on this server there is nothing to copy.
     if (!(await templateDatabase(context.catalog, server.id, template.id))) continue
-    const plan = await currentPlan(context.catalog, context.folders.templates, target.plan)
+    const plan = await currentPlan(context, target.plan)
     const refreshed = await refreshWarm(context, server, template)
     const filled = await fillWarm(context, server, template, plan, target.wanted)
     promised += refreshed.length + filled.length

@@ -5,7 +5,7 @@ import { claimWarm, insertDatabase, place, setDatabaseState } from '../catalog/d
 import { violates } from '../catalog/errors.js'
 import type { OperationRow } from '../catalog/operations.js'
 import { insertTenant, setTenantStatus } from '../catalog/tenants.js'
-import { createSteps } from '../databases/create-steps.js'
+import { createSteps, recordCopied } from '../databases/create-steps.js'
 import { recordDropped } from '../databases/drop-steps.js'
 import { promiseLogins } from '../databases/logins.js'
 import { CopyWork, gather } from '../databases/work.js'
@@ -44,8 +44,10 @@ export const tenantCreate: Kind<TenantInput, CopyWork> = {
     ...createSteps,
     {
       name: 'activate',
-      commit: async (tx, { operation, database }) => {
+      commit: async (tx, work) => {
+        const { operation, database } = work
         const { tenantId } = operation.input as TenantInput
+        await recordCopied(tx, work)
         await setDatabaseState(tx, database.id, 'placed')
         await place(tx, tenantId, database.id)
         await setTenantStatus(tx, tenantId, 'active')
@@ -83,14 +85,13 @@ export async function createTenant(
   wait: Wait
 ): Promise<TenantOutcome> {
   const slug = parseSlug(asked.slug)
-  const { catalog, folders } = context
-  const template = await currentTemplate(catalog, folders.templates, asked.template ?? defaults.template)
-  const plan = await currentPlan(catalog, folders.templates, asked.plan ?? template.definition.defaultPlan)
+  const template = await currentTemplate(context, asked.template ?? defaults.template)
+  const plan = await currentPlan(context, asked.plan ?? template.definition.defaultPlan)
   const wish: Wish = { ...asked, slug, id: uuidv7(), template: template.name, plan: plan.name }
   const promised = await promise(context, wish, { template, plan }, wait)
   const operation =
     wait.wait && promised.status !== 'succeeded' ? await context.operations.follow(promised, wait) : promised
-  return { tenant: await mustFind(catalog, operation.tenantId ?? wish.id), operation }
+  return { tenant: await mustFind(context.catalog, operation.tenantId ?? wish.id), operation }
 }
 
 async function promise(context: Context, wish: Wish, chosen: Chosen, wait: Wait): Promise<OperationRow> {
@@ -101,10 +102,14 @@ async function promise(context: Context, wish: Wish, chosen: Chosen, wait: Wait)
     if (earlier) return earlier
   }
   try {
-    return (
-      (await fromWarm(context, wish, chosen, idempotent, wait)) ??
-      (await fromTemplate(context, wish, chosen, idempotent, wait))
+    const claim = await context.operations.claim(wait.wait)
+    const how = { ...chosen, idempotent, claim }
+    const { operation, limits } = await context.catalog.transaction(
+      context.actor,
+      async tx => (await fromWarm(tx, context, wish, how)) ?? (await fromTemplate(tx, context, wish, how))
     )
+    if (limits && wait.wait) await context.operations.follow(limits, wait)
+    return operation
   } catch (error) {
     // Of several requests with one key that came at once, one wrote the tenant: it is the answer to all.
     const earlier = idempotent && (await earlierOperation(context.catalog, idempotent))
@@ -117,87 +122,84 @@ function requestOf({ slug, template, plan, displayName, labels, engine, server, 
   return { slug, template, plan, displayName, labels, engine, server, region }
 }
 
-type Idempotent = { key: string; request: Json } | undefined
+interface How extends Chosen {
+  idempotent: { key: string; request: Json } | undefined
+  claim: { owner: string; leaseMs: number } | null
+}
 
-/** Claims a warm database: one transaction, and the tenant is active. Undefined when there is none. */
-async function fromWarm(
-  context: Context,
-  wish: Wish,
-  { template, plan }: Chosen,
-  idempotent: Idempotent,
-  wait: Wait
-): Promise<OperationRow | undefined> {
+interface Promised {
+  operation: OperationRow
+  /** Brings the limits of a warm database to the plan's, when it was made for others. */
+  limits?: OperationRow | undefined
+}
+
+/** Claims a warm database: with this transaction the tenant is active. Undefined when there is none. */
+async function fromWarm(tx: Transaction, context: Context, wish: Wish, how: How): Promise<Promised | undefined> {
+  const { template, plan, idempotent, claim } = how
   if (wish.engine && !template.definition.engines[wish.engine]) return undefined
-  const { catalog, actor } = context
-  const claim = await context.operations.claim(wait.wait)
-  const done = await catalog.transaction(actor, async tx => {
-    const profile = profileOf(plan)
-    const database = await claimWarm(tx, {
-      templateId: template.id,
-      engine: wish.engine ?? null,
-      server: wish.server ?? null,
-      region: wish.region ?? null,
-      profile
-    })
-    if (!database) return undefined
-    await writeTenant(tx, wish, 'active')
-    await place(tx, wish.id, database.id)
-    tx.audit(tenantEvent(wish.id, 'tenant.activate', { warm: true }))
-    const input = { tenantId: wish.id, databaseId: database.id, slug: wish.slug }
-    const operation = await recordOperation(tx, { kind: tenantCreate, input, tenantId: wish.id, actor, idempotent })
-    const limits = database.profile === profile ? undefined : await startLimits(tx, context, wish.id, plan, claim)
-    return { operation, limits }
+  const profile = profileOf(plan)
+  const database = await claimWarm(tx, {
+    templateId: template.id,
+    engine: wish.engine ?? null,
+    server: wish.server ?? null,
+    region: wish.region ?? null,
+    profile
   })
-  if (done?.limits && wait.wait) await context.operations.follow(done.limits, wait)
-  return done?.operation
+  if (!database) return undefined
+  await writeTenant(tx, wish, template, 'active')
+  await place(tx, wish.id, database.id)
+  tx.audit(tenantEvent(wish.id, 'tenant.activate', { warm: true }))
+  const input = { tenantId: wish.id, databaseId: database.id, slug: wish.slug }
+  const { actor } = context
+  const operation = await recordOperation(tx, { kind: tenantCreate, input, tenantId: wish.id, actor, idempotent })
+  const limits = database.profile === profile ? undefined : await startLimits(tx, context, wish.id, plan, claim)
+  return { operation, limits }
 }
 
 /** Promises the database; a template that is not built on the chosen server yet is built first. */
-async function fromTemplate(
-  context: Context,
-  wish: Wish,
-  { template, plan }: Chosen,
-  idempotent: Idempotent,
-  wait: Wait
-): Promise<OperationRow> {
-  const { catalog, actor, keys } = context
-  const claim = await context.operations.claim(wait.wait)
-  return catalog.transaction(actor, async tx => {
-    await writeTenant(tx, wish, 'creating')
-    const engines = Object.keys(template.definition.engines) as EngineName[]
-    const server = await chooseServer(
-      tx,
-      { engine: wish.engine ?? null, server: wish.server ?? null, region: wish.region ?? null },
-      engines
-    )
-    const build = await startBuild(tx, context, server, template, { claim: null })
-    const databaseId = uuidv7()
-    const names = (await context.engine(server.engine)).names(databaseId)
-    await insertDatabase(tx, {
-      id: databaseId,
-      serverId: server.id,
-      name: names.database,
-      kind: 'tenant',
-      templateId: template.id,
-      limits: plan.definition.limits,
-      profile: profileOf(plan)
-    })
-    await promiseLogins(tx, keys, databaseId, names)
-    return startOperation(tx, {
-      kind: tenantCreate,
-      input: { tenantId: wish.id, databaseId, slug: wish.slug },
-      subject: `tenant:${wish.id}`,
-      tenantId: wish.id,
-      actor,
-      claim,
-      idempotent,
-      ...(build && { after: build.id })
-    })
+async function fromTemplate(tx: Transaction, context: Context, wish: Wish, how: How): Promise<Promised> {
+  const { template, plan, idempotent, claim } = how
+  await writeTenant(tx, wish, template, 'creating')
+  const engines = Object.keys(template.definition.engines) as EngineName[]
+  const server = await chooseServer(
+    tx,
+    { engine: wish.engine ?? null, server: wish.server ?? null, region: wish.region ?? null },
+    engines
+  )
+  const build = await startBuild(tx, context, server, template, { claim: null })
+  const databaseId = uuidv7()
+  const names = (await context.engine(server.engine)).names(databaseId)
+  await insertDatabase(tx, {
+    id: databaseId,
+    serverId: server.id,
+    name: names.database,
+    kind: 'tenant',
+    templateId: template.id,
+    limits: plan.definition.limits,
+    profile: profileOf(plan)
   })
+  await promiseLogins(tx, context.keys, databaseId, names)
+  const operation = await startOperation(tx, {
+    kind: tenantCreate,
+    input: { tenantId: wish.id, databaseId, slug: wish.slug },
+    subject: `tenant:${wish.id}`,
+    tenantId: wish.id,
+    newTenant: true,
+    actor: context.actor,
+    claim,
+    idempotent,
+    ...(build && { after: build.id })
+  })
+  return { operation }
 }
 
-async function writeTenant(tx: Transaction, wish: Wish, status: 'creating' | 'active'): Promise<void> {
-  await checkQuarantine(tx, wish.slug, wish.id)
+async function writeTenant(
+  tx: Transaction,
+  wish: Wish,
+  template: KeptTemplate,
+  status: 'creating' | 'active'
+): Promise<void> {
+  const labels = { ...template.definition.labels, ...wish.labels }
   await insertTenant(tx, {
     id: wish.id,
     slug: wish.slug,
@@ -205,9 +207,11 @@ async function writeTenant(tx: Transaction, wish: Wish, status: 'creating' | 'ac
     status,
     plan: wish.plan,
     template: wish.template,
-    labels: wish.labels ?? {},
+    labels,
     region: wish.region ?? null
   })
-  const { slug, template, plan, labels } = wish
-  tx.audit(tenantEvent(wish.id, 'tenant.create', { slug, template, plan, labels }))
+  // Looked at last: the insertion has waited for whoever was just freeing the slug.
+  await checkQuarantine(tx, wish.slug, wish.id)
+  const { slug, plan } = wish
+  tx.audit(tenantEvent(wish.id, 'tenant.create', { slug, template: template.name, plan, labels }))
 }

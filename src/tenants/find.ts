@@ -24,13 +24,15 @@ export async function lockForChange(
   const found = await mustFind(tx, slugOrId)
   await lockTenant(tx, found.id)
   // Read again: whoever held the lock before us may have changed it.
-  const tenant = await mustFind(tx, found.id)
-  if (!allowed.includes(tenant.status)) {
-    throw new SaasctlError('TENANT_STATE', `Tenant ${tenant.slug} is ${tenant.status} and cannot be ${verb}.`, {
-      hint: nextFor(tenant)
-    })
-  }
-  return tenant
+  return inState(await mustFind(tx, found.id), verb, allowed)
+}
+
+/** The tenant itself when it is in one of the states that allow `verb`; TENANT_STATE otherwise. */
+export function inState(tenant: PlacedTenant, verb: string, allowed: TenantStatus[]): PlacedTenant {
+  if (allowed.includes(tenant.status)) return tenant
+  throw new SaasctlError('TENANT_STATE', `Tenant ${tenant.slug} is ${tenant.status} and cannot be ${verb}.`, {
+    hint: nextFor(tenant)
+  })
 }
 
 function nextFor(tenant: PlacedTenant): string {

@@ -7,7 +7,7 @@ import { DatabaseWork, gather } from '../databases/work.js'
 import type { AppliedMigration, MigrationFile } from '../engines/engine.js'
 import type { Context, Kind } from '../operations/kind.js'
 import { readTemplate } from '../templates/register.js'
-import { databaseIdOfTenant, lockForChange, mustFind } from './find.js'
+import { databaseIdOfTenant, inState, lockForChange, mustFind } from './find.js'
 import { changeTenant, startOnTenant, type TenantInput, type TenantOutcome, type Wait } from './work.js'
 
 interface MigrateInput extends TenantInput {
@@ -72,7 +72,7 @@ export interface TenantMigrations {
 
 /** The template's files beside what the tenant's own ledger says is applied. */
 export async function tenantMigrations(context: Context, slug: string): Promise<TenantMigrations> {
-  const tenant = await mustFind(context.catalog, slug)
+  const tenant = inState(await mustFind(context.catalog, slug), 'entered', ['active', 'suspended'])
   const { engine, access, database, logins } = await gather(context, databaseIdOfTenant(tenant))
   const [content, applied, known] = await Promise.all([
     readTemplate(context.folders.templates, tenant.template),

@@ -3,6 +3,7 @@ import { unplace } from '../catalog/databases.js'
 import { quarantineSlug, setTenantStatus, tenantsToPurge } from '../catalog/tenants.js'
 import { dropSteps, recordDropped } from '../databases/drop-steps.js'
 import type { DatabaseWork } from '../databases/work.js'
+import { asSaasctlError } from '../errors.js'
 import type { Context, Kind } from '../operations/kind.js'
 import { lockForChange } from './find.js'
 import { changeTenant, openTenantWork, startOnTenant, type TenantInput, type TenantOutcome, type Wait } from './work.js'
@@ -46,7 +47,15 @@ export function purgeTenant(
 
 /** Promises the end of every tenant whose grace is over; workers do the rest. Called once a minute. */
 export async function purgeDue(context: Context): Promise<number> {
-  const due = await tenantsToPurge(context.catalog, 100)
-  for (const { id } of due) await purgeTenant(context, id, { wait: false, reason: 'the grace is over' })
-  return due.length
+  let purged = 0
+  for (const { id } of await tenantsToPurge(context.catalog, 100)) {
+    try {
+      await purgeTenant(context, id, { wait: false, reason: 'the grace is over' })
+      purged += 1
+    } catch (thrown) {
+      // Somebody has begun something with it in between, or brought it back: the others do not wait for that.
+      if (!['TENANT_BUSY', 'TENANT_STATE'].includes(asSaasctlError(thrown).code)) throw thrown
+    }
+  }
+  return purged
 }

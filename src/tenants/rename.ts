@@ -16,8 +16,9 @@ export async function renameTenant(context: Context, from: string, to: string): 
     .transaction(context.actor, async tx => {
       const tenant = await lockForChange(tx, from, 'renamed', ['active', 'suspended'])
       if (tenant.slug === slug) return tenant.id
-      await checkQuarantine(tx, slug, tenant.id)
       await writeSlug(tx, tenant.id, slug)
+      // Looked at after the writing, which has waited for whoever was just freeing the slug.
+      await checkQuarantine(tx, slug, tenant.id)
       await quarantineSlug(tx, tenant.slug, tenant.id, context.grace.slugSeconds)
       tx.audit(tenantEvent(tenant.id, 'tenant.rename', { before: tenant.slug, after: slug }))
       return tenant.id

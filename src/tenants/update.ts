@@ -58,8 +58,7 @@ export async function updateTenant(
   change: TenantChange,
   wait: Wait
 ): Promise<TenantOutcome | { tenant: PlacedTenant; operation: null }> {
-  const plan =
-    change.plan === undefined ? undefined : await currentPlan(context.catalog, context.folders.templates, change.plan)
+  const plan = change.plan === undefined ? undefined : await currentPlan(context, change.plan)
   const needsServer = plan !== undefined && (await hasOtherLimits(context, slug, plan))
   if (needsServer && plan) {
     return changeTenant(context, wait, async (tx, claim) => {

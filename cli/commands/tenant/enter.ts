@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import { verb } from '../../help.js'
 import { type Session, withSaasctl } from '../../session.js'
-import { runShell } from '../../shell.js'
 
 interface DsnOptions {
   readOnly?: boolean
@@ -48,7 +47,10 @@ async function shell(
   { write = false, reason }: ShellOptions,
   slug: string
 ): Promise<void> {
-  const { tenantShell } = await import('../../../src/tenants/enter.js')
+  const [{ tenantShell }, { runShell }] = await Promise.all([
+    import('../../../src/tenants/enter.js'),
+    import('../../shell.js')
+  ])
   const command = await tenantShell(saasctl, slug, { write, reason })
   interrupt.end()
   await runShell(command, saasctl.config.path)

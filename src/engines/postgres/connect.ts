@@ -60,7 +60,7 @@ export async function connect(server: ServerAddress, way: Way): Promise<Session>
   return session
 }
 
-function tlsOf({ host, tls }: ServerAddress) {
+export function tlsOf({ host, tls }: ServerAddress) {
   if (tls.mode === 'disable') {
     if (!isLoopback(host)) {
       throw new SaasctlError('INVALID_INPUT', `TLS cannot be disabled for "${host}": it is not on this machine.`, {

@@ -18,7 +18,8 @@ export const sessionName = ({ operation, epoch }: Pick<Fence, 'operation' | 'epo
  * A process that was overtaken meanwhile gets FENCED from `confirm`; the lock held elsewhere for 10 s is SERVER_BUSY.
  */
 export async function enterFence(session: Session, fence: Fence): Promise<void> {
-  await endSessions(session, olderThan(fence))
+  // The first epoch has none before it.
+  if (fence.epoch > 1) await endSessions(session, olderThan(fence))
   await takeLock(session, fence)
   await fence.confirm()
 }

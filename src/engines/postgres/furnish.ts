@@ -132,6 +132,6 @@ async function inside(entering: Promise<Session>, sql: string): Promise<void> {
   try {
     await session.run(sql)
   } finally {
-    await session.end()
+    session.leave()
   }
 }

@@ -17,7 +17,7 @@ export async function identify(
     const ids = await identityRows(session)
     if (ids.length !== 1 || ids[0] !== databaseId) throw wrong(session, found(ids))
   } finally {
-    await session.end()
+    session.leave()
   }
 }
 

@@ -36,9 +36,10 @@ export class Ceiling {
     return this.#pausedUntil
   }
 
-  /** When the ceiling is as agreed again. */
-  get loweredUntil(): number {
-    return this.#loweredUntil
+  /** When more will be allowed without anybody doing anything: the end of a pause or of a lowered ceiling. */
+  changesAfter(now: number): number {
+    if (now < this.#pausedUntil) return this.#pausedUntil
+    return now < this.#loweredUntil ? this.#loweredUntil : Number.POSITIVE_INFINITY
   }
 
   /** The server had no connection left while `open` were ours. Each refusal in a row doubles the pause before the next try. */

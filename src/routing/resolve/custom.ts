@@ -1,7 +1,6 @@
-import type { FastifyRequest } from 'fastify'
 import type { Claim, Source, SourceName } from './claim.js'
 import { unusable } from './config.js'
-import type { RequestFacts } from './facts.js'
+import type { AnyRequest, RequestFacts } from './facts.js'
 import { Refusal } from './refusal.js'
 import { tenantName } from './tenant-name.js'
 
@@ -18,7 +17,7 @@ const taken = new Set<SourceName>(['jwt', 'host', 'header', 'path'])
  */
 export function custom(
   name: string,
-  find: (request: FastifyRequest) => string | undefined | Promise<string | undefined>,
+  find: (request: AnyRequest) => string | undefined | Promise<string | undefined>,
   { verified = false }: CustomOptions = {}
 ): Source {
   if (!/^[a-z][a-z0-9-]*$/.test(name) || taken.has(name)) {

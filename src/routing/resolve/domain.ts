@@ -1,8 +1,7 @@
 import { quoteInput } from '../../names.js'
-import type { Claim, Source } from './claim.js'
+import type { Source } from './claim.js'
 import { unusable } from './config.js'
-import type { RequestFacts } from './facts.js'
-import { hostnameOf, requestHostname } from './host.js'
+import { hostnameOf, hostSource } from './host.js'
 import { Refusal } from './refusal.js'
 
 export interface DomainOptions {
@@ -19,16 +18,12 @@ export function fromDomain({ except }: DomainOptions): Source {
   if (wrong.length > 0)
     throw unusable(...wrong.map(own => `fromDomain: ${quoteInput(own)} is not a hostname in lower case.`))
 
-  function claim(request: RequestFacts): Claim | Refusal | undefined {
-    const hostname = requestHostname(request, 'host')
-    if (typeof hostname !== 'string') return hostname
-    if (!hostname.includes('.') || except.some(own => hostname === own || hostname.endsWith(`.${own}`)))
-      return undefined
+  return hostSource(hostname => {
+    const isOwn = except.some(own => hostname === own || hostname.endsWith(`.${own}`))
+    if (isOwn || !hostname.includes('.')) return undefined
     if (hostname.split('.').some(label => label.length > 63)) {
       return new Refusal('malformed', 'host', `${quoteInput(hostname)} has a label of more than 63 characters.`)
     }
     return { by: 'hostname', value: hostname, source: 'host', verified: false }
-  }
-
-  return { name: 'host', proves: false, claim }
+  })
 }

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net'
+import QuickLRU from 'quick-lru'
 import { quoteInput } from '../../names.js'
-import type { SourceName } from './claim.js'
+import type { Claim, Source } from './claim.js'
 import { headerValues, type RequestFacts } from './facts.js'
 import { Refusal } from './refusal.js'
 
@@ -30,19 +31,39 @@ function isAddress(host: string): boolean {
 }
 
 /**
- * The hostname that a request was sent to, or a refusal. Refused whole: two Host headers, also equal ones (Node and Fastify take
- * the first, a proxy before them may take the last), a Host beside another `:authority`, and a target in absolute form, whose
- * host HTTP (RFC 9112 §3.2.2) puts above the header's and Fastify ignores.
+ * A source that reads the hostname; empty, and not asked, when the request has none or an address. Good claims are remembered by
+ * the header's text: parsing costs three times as much as all else.
  */
-export function requestHostname(request: RequestFacts, source: SourceName): string | Refusal {
-  if (!request.url.startsWith('/')) return new Refusal('malformed', source, 'The request target is not a path.')
-  const hosts = headerValues(request, 'host')
-  if (hosts.length > 1) return new Refusal('malformed', source, 'The request has two Host headers.')
-  const [authority = hosts[0]] = headerValues(request, ':authority')
-  if (hosts.length > 0 && authority !== hosts[0]) {
-    return new Refusal('malformed', source, 'The request has a Host and another :authority.')
+export function hostSource(read: (hostname: string) => Claim | Refusal | undefined): Source {
+  const claims = new QuickLRU<string, Claim>({ maxSize: 5000 })
+
+  function claim(request: RequestFacts): Claim | Refusal | undefined {
+    const host = hostOf(request)
+    if (typeof host !== 'string') return host
+    const known = claims.get(host)
+    if (known) return known
+    const hostname = hostnameOf(host)
+    if (hostname === undefined) return new Refusal('malformed', 'host', `${quoteInput(host)} is not a host.`)
+    const said = hostname === '' ? undefined : read(hostname)
+    if (said && !(said instanceof Refusal)) claims.set(host, Object.freeze(said))
+    return said
   }
-  if (request.host === '') return ''
-  const hostname = hostnameOf(request.host)
-  return hostname ?? new Refusal('malformed', source, `${quoteInput(request.host)} is not a host.`)
+
+  return { name: 'host', proves: false, claim }
+}
+
+/**
+ * The one host that a request was sent to. Refused whole: two Host headers, also equal ones (Node and Fastify take the first, a
+ * proxy before them may take the last), a Host beside another `:authority`, and a target in absolute form, whose host HTTP
+ * (RFC 9112 §3.2.2) puts above the header's and Fastify ignores.
+ */
+function hostOf(request: RequestFacts): string | Refusal | undefined {
+  if (!request.url.startsWith('/')) return new Refusal('malformed', 'host', 'The request target is not a path.')
+  const [host, ...more] = headerValues(request, 'host')
+  if (more.length > 0) return new Refusal('malformed', 'host', 'The request has two Host headers.')
+  const authority = request.rawHeaders[0]?.startsWith(':') ? headerValues(request, ':authority')[0] : undefined
+  if (host !== undefined && authority !== undefined && host !== authority) {
+    return new Refusal('malformed', 'host', 'The request has a Host and another :authority.')
+  }
+  return (request.forwardedHost ?? host ?? authority) || undefined
 }

@@ -86,5 +86,6 @@ export function bearerToken(request: RequestFacts): string | Refusal | undefined
   const [value, ...more] = headerValues(request, 'authorization')
   if (value === undefined) return undefined
   if (more.length > 0) return new Refusal('malformed', 'jwt', 'The request has two Authorization headers.')
-  return /^bearer /i.test(value) ? value.slice(7).trim() : undefined
+  if (value.startsWith('Bearer ')) return value.slice(7)
+  return /^bearer +/i.test(value) ? value.slice(7).trimStart() : undefined
 }

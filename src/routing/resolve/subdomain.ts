@@ -1,8 +1,7 @@
 import { quoteInput } from '../../names.js'
-import type { Claim, Source } from './claim.js'
+import type { Source } from './claim.js'
 import { unusable } from './config.js'
-import type { RequestFacts } from './facts.js'
-import { hostnameOf, requestHostname } from './host.js'
+import { hostnameOf, hostSource } from './host.js'
 import { Refusal } from './refusal.js'
 import { isSlug } from './tenant-name.js'
 
@@ -24,15 +23,11 @@ export function fromSubdomain(base: string, { except = ['api', 'app', 'www'] }: 
   const suffix = `.${base}`
   const own = new Set(except)
 
-  function claim(request: RequestFacts): Claim | Refusal | undefined {
-    const hostname = requestHostname(request, 'host')
-    if (typeof hostname !== 'string') return hostname
+  return hostSource(hostname => {
     if (!hostname.endsWith(suffix)) return undefined
     const label = hostname.slice(0, -suffix.length)
     if (own.has(label)) return undefined
     if (isSlug(label)) return { by: 'slug', value: label, source: 'host', verified: false }
     return new Refusal('malformed', 'host', `${quoteInput(hostname)} has no tenant's slug before ${base}.`)
-  }
-
-  return { name: 'host', proves: false, claim }
+  })
 }

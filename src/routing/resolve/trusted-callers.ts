@@ -19,9 +19,8 @@ export function trust(callers: TrustedCallers): (request: RequestFacts) => boole
   if (callers.length === 0) throw unusable('fromHeader: no caller is trusted, so the header could never name a tenant.')
   const networks = listOf(callers)
   return ({ peer }) => {
-    const address = peer.replace(/%.*$/, '') // the interface of a link-local address
-    const version = isIP(address)
-    return version !== 0 && networks.check(address, family(version))
+    const version = isIP(peer)
+    return version !== 0 && networks.check(peer, family(version))
   }
 }
 

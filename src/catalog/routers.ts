@@ -1,0 +1,39 @@
+import type { Queryable } from './catalog.js'
+
+/** A running router, as it presents itself. */
+export interface RouterInstance {
+  id: string
+  service: string
+  host: string
+  pid: number
+  /** Migrations that its program works with. */
+  oldest?: string
+  newest?: string
+}
+
+export async function heartbeatRouter(q: Queryable, router: RouterInstance, leaseSeconds: number): Promise<void> {
+  await q.query('select saasctl.router_heartbeat($1, $2, $3, $4, $5, $6, $7)', [
+    router.id,
+    router.service,
+    router.host,
+    router.pid,
+    router.oldest ?? null,
+    router.newest ?? null,
+    leaseSeconds
+  ])
+}
+
+/** The router's present share of a server's connections; `holds` is what it has open. */
+export async function shareOf(q: Queryable, instance: string, serverId: string, holds: number): Promise<number> {
+  const [row] = await q.query<{ share: number }>('select saasctl.router_share($1, $2, $3) as share', [
+    instance,
+    serverId,
+    holds
+  ])
+  return row?.share ?? 0
+}
+
+/** Gives all shares back at once. */
+export async function leaveRouter(q: Queryable, instance: string): Promise<void> {
+  await q.query('select saasctl.router_leave($1)', [instance])
+}

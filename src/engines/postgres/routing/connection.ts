@@ -1,0 +1,81 @@
+import type pg from 'pg'
+import type { ServerAddress } from '../../engine.js'
+import type { RoutedConnection } from '../../routing.js'
+import type { Place } from '../errors.js'
+import { cancel } from './cancel.js'
+import { isReady, sessionOf } from './wire.js'
+
+const PATIENCE_MS = 2_000
+
+/** One connection to one tenant's database, for its whole life. */
+export class PostgresConnection implements RoutedConnection {
+  readonly driver: pg.Client
+  readonly place: Place
+  readonly #address: ServerAddress
+  #lost = false
+  #ended = false
+  #closing: Promise<void> | undefined
+  #listener: (() => void) | undefined
+
+  constructor(client: pg.Client, address: ServerAddress, place: Place) {
+    this.driver = client
+    this.place = place
+    this.#address = address
+    // Without a listener, a connection that breaks while idle ends the whole process.
+    client.on('error', () => {
+      this.#lost = true
+    })
+    client.connection.once('end', () => {
+      this.#lost = true
+      this.#ended = true
+      this.#listener?.()
+    })
+  }
+
+  /** The server or the network ended it, or is about to. */
+  get lost(): boolean {
+    return this.#lost
+  }
+
+  /** After an error the driver answers before the server has said whether a transaction is open: not ready is in doubt. */
+  get inDoubt(): boolean {
+    return this.#lost || !isReady(this.driver) || this.driver.getTransactionStatus() !== 'I'
+  }
+
+  get inTransaction(): boolean {
+    const status = this.driver.getTransactionStatus()
+    return status === 'T' || status === 'E'
+  }
+
+  onEnd(listener: () => void): void {
+    if (this.#ended) listener()
+    else this.#listener = listener
+  }
+
+  /**
+   * Stops a statement that still runs by a cancel request, because a server goes on with it when its client has merely gone:
+   * for as long as it takes, and counted among its connections.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    if (this.#ended) return
+    const { connection } = this.driver
+    const stuck = setTimeout(() => connection.stream.destroy(), PATIENCE_MS)
+    const ended = new Promise<void>(resolve => connection.once('end', () => resolve()))
+    const session = sessionOf(this.driver)
+    if (this.#lost || !session) {
+      connection.stream.destroy()
+    } else if (isReady(this.driver)) {
+      void this.driver.end()
+    } else {
+      cancel(this.#address, session)
+      connection.end()
+    }
+    await ended
+    clearTimeout(stuck)
+  }
+}

@@ -1,0 +1,53 @@
+import type pg from 'pg'
+import { TypeORMError } from 'typeorm'
+import { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js'
+import type { ReplicationMode } from 'typeorm/driver/types/ReplicationMode.js'
+import type { ConnectionSource, RoutedConnection } from '../../routing.js'
+import type { TenantDataSource } from './data-source.js'
+import { TenantQueryRunner } from './query-runner.js'
+import type { TemplateDataSource } from './template.js'
+
+/** TypeORM's driver without a pool, a password or a connection of its own: all it has is where to borrow one. */
+export class TenantDriver extends PostgresDriver {
+  readonly #source: ConnectionSource
+  #disconnected = false
+
+  constructor(dataSource: TenantDataSource, template: TemplateDataSource, database: string, source: ConnectionSource) {
+    super()
+    this.#source = source
+    this.dataSource = dataSource
+    this.options = dataSource.options as PostgresDriver['options']
+    this.database = database
+    const { postgres, version, schema, searchSchema, isGeneratedColumnsSupported } = template.driver
+    Object.assign(this, { postgres, version, schema, searchSchema, isGeneratedColumnsSupported })
+  }
+
+  override createQueryRunner(mode: ReplicationMode): TenantQueryRunner {
+    return new TenantQueryRunner(this, mode, this.#disconnected ? gone : this.#source)
+  }
+
+  override async connect(): Promise<void> {}
+  override async afterConnect(): Promise<void> {}
+
+  override async obtainMasterConnection(): Promise<[pg.Client, () => void]> {
+    const source = this.#disconnected ? gone : this.#source
+    const connection = await source.acquire()
+    return [connection.driver as pg.Client, () => source.release(connection, false)]
+  }
+
+  override obtainSlaveConnection(): Promise<[pg.Client, () => void]> {
+    return this.obtainMasterConnection()
+  }
+
+  /** Ends this DataSource alone: what it borrowed goes back, the tenant's other users notice nothing. */
+  override async disconnect(): Promise<void> {
+    this.#disconnected = true
+    await Promise.all(this.connectedQueryRunners.slice().map(runner => runner.release()))
+  }
+}
+
+const gone: ConnectionSource = {
+  acquire: (): Promise<RoutedConnection> => Promise.reject(new TypeORMError('This DataSource was destroyed.')),
+  release: () => {},
+  ended: undefined
+}

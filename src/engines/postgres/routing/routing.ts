@@ -1,0 +1,34 @@
+import type { DataSource } from 'typeorm'
+import type {
+  ConnectionSource,
+  EntityOptions,
+  EntityTemplate,
+  RoutedConnection,
+  RoutedWay,
+  RoutingEngine
+} from '../../routing.js'
+import { TenantDataSource } from './data-source.js'
+import { explain } from './explain.js'
+import { open } from './open.js'
+import { ScramMemo } from './scram.js'
+import { buildTemplate, TemplateDataSource } from './template.js'
+
+/** PostgreSQL for routers. */
+export class PostgresRouting implements RoutingEngine {
+  readonly #memo = new ScramMemo()
+
+  open(way: RoutedWay): Promise<RoutedConnection> {
+    return open(way, this.#memo)
+  }
+
+  template(entities: EntityOptions): Promise<EntityTemplate> {
+    return buildTemplate(entities)
+  }
+
+  dataSource(template: EntityTemplate, database: string, source: ConnectionSource): DataSource {
+    if (!(template instanceof TemplateDataSource)) throw new TypeError('The template was made by another engine.')
+    return new TenantDataSource(template, database, source)
+  }
+
+  readonly explain = explain
+}

@@ -1,0 +1,60 @@
+import type { DataSource, EntityManager } from 'typeorm'
+import { SaasctlError } from '../errors.js'
+import type { Lease } from './lease.js'
+import type { Route } from './route.js'
+import { checkSchema, type Tenant, tenantOf } from './tenant.js'
+import type { Tenants } from './tenants.js'
+
+/** One request's or callback's use of a tenant, from its first word to its end. */
+export class TenantSession {
+  readonly tenant: Tenant
+  readonly route: Route
+  readonly #tenants: Tenants
+  #lease: Lease | undefined
+  #dataSource: Promise<DataSource> | undefined
+  #over = false
+
+  constructor(tenants: Tenants, route: Route) {
+    this.#tenants = tenants
+    this.route = route
+    this.tenant = tenantOf(route)
+  }
+
+  /**
+   * The tenant's DataSource, the same one until the session ends; LEASE_ENDED when it is used after that. TENANT_SCHEMA when
+   * the program does not know the tenant's schema, TENANT_REFUSED when the tenant was closed meanwhile.
+   */
+  db(): Promise<DataSource> {
+    this.#dataSource ??= this.#open()
+    return this.#dataSource
+  }
+
+  /** Runs `work` in one transaction of the tenant's database: committed when it resolves, rolled back when it rejects. */
+  async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return (await this.db()).transaction(work)
+  }
+
+  /** Ends it; a second time is fine. Gives how many connections were still in use: a handler did not await them. */
+  end(): number {
+    this.#over = true
+    return this.#lease?.end() ?? 0
+  }
+
+  async #open(): Promise<DataSource> {
+    const { dataSource, lease } = await this.#tenants.lend(this.route, route =>
+      checkSchema(route, this.#tenants.schema)
+    )
+    this.#lease = lease
+    if (this.#over) {
+      lease.end()
+      throw new SaasctlError(
+        'LEASE_ENDED',
+        `The database of tenant ${this.route.slug} was asked for after the request had ended.`,
+        {
+          hint: 'Await what uses it before the request or callback ends.'
+        }
+      )
+    }
+    return dataSource
+  }
+}

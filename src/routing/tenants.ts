@@ -1,0 +1,189 @@
+import type { DataSource } from 'typeorm'
+import type { Catalog } from '../catalog/catalog.js'
+import { findRoute, type RouteKey } from '../catalog/routes.js'
+import type { EntityOptions, EntityTemplate, RoutingEngine } from '../engines/routing.js'
+import { SaasctlError } from '../errors.js'
+import { isUuid, quoteInput } from '../names.js'
+import type { KeyStore } from '../secrets/keystore.js'
+import type { Lease } from './lease.js'
+import { Listener } from './listener.js'
+import { Lookup } from './lookup.js'
+import { Places } from './places.js'
+import { type Route, routeOf } from './route.js'
+import { TenantSession } from './session.js'
+import { Shares } from './shares.js'
+import type { SchemaRange } from './tenant.js'
+
+export interface TenantsOptions extends EntityOptions {
+  /** The application's name, in the catalog's list of routers and in each session's application_name. */
+  service?: string
+  /** Migrations that this program works with. */
+  schema?: SchemaRange
+  /** How long requests that have begun may go on after their tenant was suspended or moved, in milliseconds; 30,000. */
+  drainMs?: number
+  /** How long a request waits for a connection, in milliseconds; 5,000. */
+  acquireMs?: number
+  /** How long a connection may take to open, in milliseconds; 5,000. */
+  connectTimeoutMs?: number
+  /** How long known tenants are served while the catalog is away, in milliseconds; an hour. */
+  staleMs?: number
+  /** How often all revisions are compared, in milliseconds; 2,000. */
+  pollMs?: number
+  /** Tenants to remember; 10,000. */
+  remember?: number
+  /** What an operator should know: cut requests, a catalog that is away. */
+  onNotice?: (notice: Notice) => void
+}
+
+export interface Notice {
+  event: 'catalog.away' | 'catalog.back' | 'drain.cut' | 'share.lost'
+  message: string
+  tenant?: string
+}
+
+export interface TenantsParts {
+  catalog: Catalog
+  keys: KeyStore
+  engine(name: Route['engine']): Promise<RoutingEngine>
+}
+
+const defaults = { drainMs: 30_000, connectTimeoutMs: 5_000, staleMs: 3_600_000, pollMs: 2_000, remember: 10_000 }
+
+/** Tenants for programs: finds where one is and lends its database, within the server's budget and the plan's limits. */
+export class Tenants {
+  readonly schema: SchemaRange
+  readonly #parts: TenantsParts
+  readonly #entities: EntityOptions
+  readonly #templates = new Map<Route['engine'], Promise<EntityTemplate>>()
+  readonly #lookup: Lookup<Route>
+  readonly #listener: Listener
+  readonly #places: Places
+  readonly #shares: Shares
+  #closing: Promise<void> | undefined
+
+  constructor(parts: TenantsParts, options: TenantsOptions) {
+    const { service = 'app', schema = {}, onNotice = () => {} } = options
+    const settings = { ...defaults, ...withoutUndefined(options) }
+    this.#parts = parts
+    this.#entities = options
+    this.schema = schema
+    this.#shares = new Shares(parts.catalog, {
+      service,
+      schema,
+      onLost: message => onNotice({ event: 'share.lost', message })
+    })
+    this.#places = new Places({
+      engine: parts.engine,
+      share: serverId => this.#shares.ask(serverId),
+      drainMs: settings.drainMs,
+      connectTimeoutMs: settings.connectTimeoutMs,
+      applicationName: `${service}/${this.#shares.instance}`.slice(0, 63),
+      ...(options.acquireMs !== undefined && { acquireMs: options.acquireMs }),
+      onCut: (tenant, leases) =>
+        onNotice({
+          event: 'drain.cut',
+          tenant,
+          message: `${leases} requests of ${tenant} were cut at the drain deadline.`
+        })
+    })
+    this.#lookup = new Lookup<Route>({
+      load: async key => {
+        const row = await findRoute(parts.catalog, key)
+        return row && routeOf(row, parts.keys)
+      },
+      ttlMs: 300_000,
+      negativeTtlMs: 5_000,
+      staleMs: settings.staleMs,
+      size: settings.remember,
+      onChanged: (tenantId, route) => this.#places.changed(tenantId, route)
+    })
+    this.#listener = new Listener(parts.catalog, this.#lookup, {
+      pollMs: settings.pollMs,
+      batch: 1000,
+      onState: up =>
+        onNotice(
+          up
+            ? { event: 'catalog.back', message: 'The catalog answers; every known tenant was compared with it.' }
+            : { event: 'catalog.away', message: 'The catalog does not answer; known tenants are served as they were.' }
+        )
+    })
+  }
+
+  /** Builds the entities' metadata, says that this router lives, and listens. ROUTER_ENTITIES for entities that cannot be shared. */
+  async start(): Promise<void> {
+    // The mistake must show at start, not at the first tenant's first query.
+    await this.#template('postgres')
+    await this.#shares.start(() => this.#places.budgets())
+    await this.#listener.start()
+  }
+
+  /** The route when it is known and fresh, null for a known "no such tenant", undefined when `find` must be awaited. */
+  peek(key: RouteKey): Route | null | undefined {
+    return this.#lookup.peek(key)
+  }
+
+  /** The tenant's route, whatever its status; undefined when there is none. CATALOG_UNREACHABLE when nobody can say. */
+  find(key: RouteKey): Promise<Route | undefined> {
+    return this.#lookup.find(key)
+  }
+
+  session(route: Route): TenantSession {
+    return new TenantSession(this, route)
+  }
+
+  /** Lends the tenant's database until the callback settles; for jobs and scripts. TENANT_REFUSED when it is not to be had. */
+  async use<T>(slugOrId: string, work: (session: TenantSession) => Promise<T>): Promise<T> {
+    const route = await this.find({ by: isUuid(slugOrId) ? 'id' : 'slug', value: slugOrId })
+    if (route?.status !== 'active') throw refused(slugOrId)
+    const session = this.session(route)
+    try {
+      return await work(session)
+    } finally {
+      session.end()
+    }
+  }
+
+  /** For sessions: a DataSource over a lease of the tenant's connections, by the way that is right now. */
+  async lend(asked: Route, check: (route: Route) => void): Promise<{ dataSource: DataSource; lease: Lease }> {
+    const route = this.#lookup.isCurrent(asked) ? asked : await this.find({ by: 'id', value: asked.tenantId })
+    if (route?.status !== 'active') throw refused(asked.slug)
+    check(route)
+    const pool = this.#places.ready(route) ?? (await this.#places.pool(route))
+    const lease = pool.lease()
+    const engine = await this.#parts.engine(route.engine)
+    return { lease, dataSource: engine.dataSource(await this.#template(route.engine), route.database, lease) }
+  }
+
+  /** Takes no more work, lets what has begun finish until the deadline, and closes everything. */
+  close(deadlineMs = defaults.drainMs): Promise<void> {
+    this.#closing ??= this.#close(deadlineMs)
+    return this.#closing
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
+    await this.#places.close(deadlineMs)
+    await this.#listener.close()
+    await this.#shares.close()
+    await this.#parts.catalog.close()
+  }
+
+  #template(name: Route['engine']): Promise<EntityTemplate> {
+    const known = this.#templates.get(name)
+    if (known) return known
+    const { entities, subscribers, namingStrategy, entityPrefix, logger } = this.#entities
+    const wish = withoutUndefined({ entities, subscribers, namingStrategy, entityPrefix, logger })
+    const built = this.#parts.engine(name).then(engine => engine.template(wish))
+    this.#templates.set(name, built)
+    return built
+  }
+}
+
+function refused(slugOrId: string): SaasctlError {
+  return new SaasctlError('TENANT_REFUSED', `There is no active tenant ${quoteInput(slugOrId)}.`, {
+    hint: `Look at it with "saasctl tenant show".`
+  })
+}
+
+function withoutUndefined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as T
+}
