@@ -1,11 +1,11 @@
 import { currentPlan } from '../src/templates/register.js'
 import { createByHand, hands } from './support/by-hand.js'
 import { alternate } from './support/measure.js'
-import { benchPlane, create } from './support/plane.js'
+import { benchPlane, chosenMedium, create } from './support/plane.js'
 import { figure, ms } from './support/report.js'
 
 // What ledger, fence, sealed passwords and looking before acting cost over a straight script of the same statements.
-const plane = await benchPlane('disk')
+const plane = await benchPlane(chosenMedium('disk'))
 try {
   const { saasctl } = plane
   const plan = await currentPlan(saasctl, 'free')

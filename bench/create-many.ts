@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { together } from './support/measure.js'
-import { benchPlane, create, type Medium, session } from './support/plane.js'
+import { benchPlane, chosenMedium, create, session } from './support/plane.js'
 import { figure, note, perSecond } from './support/report.js'
 
 // How near many creates at once come to what the server can do at best: CREATE DATABASE and nothing else.
@@ -8,8 +8,7 @@ const batches = 5
 const perBatch = 20
 const width = 2
 
-const medium: Medium = process.argv[2] === 'memory' ? 'memory' : 'disk'
-const plane = await benchPlane(medium)
+const plane = await benchPlane(chosenMedium('disk'))
 try {
   const { access, template } = plane
   const controls = await Promise.all(Array.from({ length: width }, () => session(access, 'postgres', access.control)))

@@ -1,13 +1,13 @@
 import { currentPlan, currentTemplate } from '../src/templates/register.js'
 import { fillWarm } from '../src/templates/warm.js'
 import { alternate, together } from './support/measure.js'
-import { benchPlane, create, session } from './support/plane.js'
+import { benchPlane, chosenMedium, create, session } from './support/plane.js'
 import { figure, ms } from './support/report.js'
 
 // A tenant from the warm pool is one catalog transaction; a bare CREATE DATABASE is the least that any other way can cost.
 const rounds = { rounds: 30, warmUp: 5 }
 
-const plane = await benchPlane('disk')
+const plane = await benchPlane(chosenMedium('disk'))
 try {
   const { saasctl, row, template } = plane
   const kept = await currentTemplate(saasctl, 'standard')

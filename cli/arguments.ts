@@ -34,7 +34,7 @@ export function normalArguments(argv: string[]): string[] {
   return first === '--version' || first === '-V' ? ['version', ...rest] : argv
 }
 
-/** Which form was asked for, when the arguments could not be read. */
-export function outputIn(argv: string[]): string {
-  return /(^| )(-o|--output)[ =]?(nd)?json( |$)/.test(argv.join(' ')) ? 'json' : 'table'
+/** Whether errors are to be objects, also when the arguments could not be read. */
+export function asksForJson(argv: string[]): boolean {
+  return /(^| )(-o|--output)[ =]?(nd)?json( |$)/.test(argv.join(' '))
 }

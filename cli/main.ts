@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander'
 import { asSaasctlError } from '../src/errors.js'
-import { checkArguments, normalArguments, outputIn } from './arguments.js'
+import { asksForJson, checkArguments, normalArguments } from './arguments.js'
 import { complain } from './complain.js'
+import type { Flags } from './flags.js'
 import { makeProgram, usageError } from './program.js'
 
 // A reader that has seen enough, such as `head`, is no failure.
@@ -18,8 +19,9 @@ async function run(argv: string[]): Promise<number> {
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0
     const error = thrown instanceof CommanderError ? usageError(program, thrown, argv) : asSaasctlError(thrown)
-    const { output = outputIn(argv), verbose = false } = program.opts()
-    complain(error, { json: output !== 'table', verbose })
+    const { output, verbose } = program.opts<Flags>()
+    // An error in the arguments comes before the flags behind it were read.
+    complain(error, { json: output !== 'table' || asksForJson(argv), verbose })
     return error.exit
   }
 }

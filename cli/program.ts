@@ -21,8 +21,9 @@ export function makeProgram(): Command {
     .description('One database for every tenant: create, migrate, look after and delete them, one or all.')
     .usage('<noun> <verb> [slug] [flags]')
     .exitOverride()
-    .configureOutput({ outputError: () => {} })
+    .configureOutput({ writeErr: () => {}, outputError: () => {} })
     .configureHelp({
+      commandUsage: command => `${pathOf(command)} ${command.usage()}`,
       subcommandTerm: command => [command.name(), argumentsOf(command)].filter(Boolean).join(' '),
       optionDescription: describe
     })
@@ -46,6 +47,8 @@ export async function loadNoun(noun: Command): Promise<void> {
   if (!found) return
   const addVerbs = await found.load()
   addVerbs(noun)
+  for (const command of [noun, ...noun.commands])
+    command.helpCommand(false).helpOption('-h, --help', 'explain the command')
   fromEnvironment(noun)
 }
 
@@ -68,8 +71,10 @@ function describe({ description, argChoices, defaultValue, negate }: Option): st
 export function usageError(program: Command, thrown: CommanderError, argv: string[]): SaasctlError {
   const command = commandOf(program, argv)
   const path = pathOf(command)
-  if (thrown.code === 'commander.help')
-    return new SaasctlError('USAGE', `"${path}" needs a verb.`, { hint: `See "${path} --help".` })
+  if (thrown.code === 'commander.help') {
+    const verbs = command.commands.map(verb => verb.name()).join(', ')
+    return new SaasctlError('USAGE', `"${path}" needs a verb: ${verbs}.`, { hint: `See "${path} --help".` })
+  }
   const [said = '', nearby] = thrown.message.split(/\n\((?=Did you mean)/)
   const sentence = said.replace(/^error: /, '').trim()
   const names = nearby?.replace(/^Did you mean (one of )?|\?\)$/g, '').split(', ')

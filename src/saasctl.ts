@@ -1,6 +1,4 @@
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
 import type { Actor } from './catalog/audit.js'
 import { Catalog } from './catalog/catalog.js'
 import { checkVersion, readInstance } from './catalog/instance.js'
@@ -8,14 +6,13 @@ import { Closers } from './closers.js'
 import type { Config } from './config.js'
 import type { EmbeddedServer } from './embedded/embedded.js'
 import { engineRegistry } from './engines/registry.js'
-import { asSaasctlError, SaasctlError } from './errors.js'
+import { asSaasctlError } from './errors.js'
 import { kinds } from './kinds.js'
 import { uuidv7 } from './names.js'
 import { failpoints } from './operations/failpoints.js'
 import type { Context, Tools } from './operations/kind.js'
 import { Operations } from './operations/operations.js'
-import type { KeyStore } from './secrets/keystore.js'
-import { openKeyStore } from './secrets/open-keystore.js'
+import { keyStore, wayIn } from './way-in.js'
 
 export interface OpenOptions {
   /** Who acts; by default the operator of the configuration, asserted. */
@@ -43,8 +40,7 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
   const closers = new Closers()
   const report = options.report ?? (() => {})
   try {
-    const embedded = config.catalog === null ? await startEmbedded(config, report) : undefined
-    const catalogUrl = embedded ? await embeddedUrl(config, embedded, report) : configuredUrl(config)
+    const { url: catalogUrl, embedded } = await wayIn(config, report)
     const catalog = new Catalog(catalogUrl, { max: options.connections ?? 8 })
     closers.push(() => catalog.close())
     await checkCatalog(catalog, embedded, report)
@@ -71,58 +67,6 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
     await closers.close().catch(() => {})
     throw error
   }
-}
-
-/** The keys' home. One instance per process: it caches the masters. */
-export function keyStore(config: Config): KeyStore {
-  const masters = {
-    ...(config.controlKey && { control: config.controlKey }),
-    ...(config.routingKey && { routing: config.routingKey })
-  }
-  return openKeyStore(config.keyStore ?? `file:${join(config.home, 'keys')}`, masters)
-}
-
-/** The catalog's URL as configured, with the password from wherever it is kept. */
-export function configuredUrl(config: Config): string {
-  const url = new URL(config.catalog ?? '')
-  const password =
-    config.catalogPassword?.reveal() ?? (config.catalogPasswordFile && readPasswordFile(config.catalogPasswordFile))
-  if (password) url.password = encodeURIComponent(password)
-  return url.href
-}
-
-function readPasswordFile(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
-  } catch (error) {
-    throw new SaasctlError('CONFIG_INVALID', `The catalog’s password file ${path} cannot be read.`, {
-      hint: 'Check SAASCTL_CATALOG_PASSWORD_FILE.',
-      cause: error
-    })
-  }
-}
-
-async function startEmbedded(config: Config, report: (sentence: string) => void): Promise<EmbeddedServer> {
-  if (config.production && !config.embedded) {
-    throw new SaasctlError(
-      'EMBEDDED_REFUSED',
-      'The embedded server is not for production, and no catalog is configured.',
-      {
-        hint: 'Set SAASCTL_CATALOG_URL; or allow it with --embedded.'
-      }
-    )
-  }
-  const { embedded } = await import('./embedded/embedded.js')
-  return embedded(config.home, { path: config.path }).ensure(report)
-}
-
-async function embeddedUrl(
-  config: Config,
-  server: EmbeddedServer,
-  report: (sentence: string) => void
-): Promise<string> {
-  const { embeddedCatalogUrl } = await import('./embedded/catalog.js')
-  return embeddedCatalogUrl(config.home, server, report)
 }
 
 /** Refuses a catalog of another version; the embedded one is brought to ours, because nobody else looks after it. */

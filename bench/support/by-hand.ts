@@ -4,7 +4,7 @@ import { handOver, rolePairs } from '../../src/engines/postgres/hand-over.js'
 import { namesOf } from '../../src/engines/postgres/names.js'
 import { uuidv7 } from '../../src/names.js'
 import { scramVerifier } from '../../src/scram.js'
-import { Secret } from '../../src/secret.js'
+import type { Secret } from '../../src/secret.js'
 import { randomPassword } from '../../src/secrets/passwords.js'
 import { type BenchPlane, session } from './plane.js'
 

@@ -7,7 +7,7 @@ import { serverAccess } from '../../src/databases/access.js'
 import { Logins } from '../../src/databases/logins.js'
 import type { Credentials, DatabaseNames, ServerAccess } from '../../src/engines/engine.js'
 import { createTenant } from '../../src/tenants/create.js'
-import { type ControlPlane, controlPlane } from '../../test/support/control-plane.js'
+import { type ControlPlane, type ControlPlaneOptions, controlPlane } from '../../test/support/control-plane.js'
 
 /**
  * `disk`: data on the machine's disk and every commit synced, as on a customer's server. `memory`: as in the tests, in
@@ -29,8 +29,8 @@ export interface BenchPlane extends ControlPlane {
 }
 
 /** A control plane whose standard template is built and that has made one tenant; its catalog is on the same server. */
-export async function benchPlane(medium: Medium): Promise<BenchPlane> {
-  const plane = await controlPlane({ ...media[medium], env: { SAASCTL_LEASE: '15s' } })
+export async function benchPlane(medium: Medium, more: ControlPlaneOptions = {}): Promise<BenchPlane> {
+  const plane = await controlPlane({ ...media[medium], ...more, env: { SAASCTL_LEASE: '15s' } })
   try {
     await create(plane, 'first')
     const { catalog, keys, engine } = plane.saasctl
@@ -52,6 +52,13 @@ export async function benchPlane(medium: Medium): Promise<BenchPlane> {
     await plane.close()
     throw error
   }
+}
+
+/** The medium that the command line names; the benchmark's own by default. */
+export function chosenMedium(usual: Medium): Medium {
+  const [, , asked = usual] = process.argv
+  if (asked === 'disk' || asked === 'memory') return asked
+  throw new Error(`There is no medium "${asked}": disk or memory.`)
 }
 
 /** What `saasctl tenant create` does, in this process. */

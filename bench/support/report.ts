@@ -16,7 +16,8 @@ export function figure({ what, measured, against, ratio, target }: Figure): void
   const kept = target === undefined || ('atMost' in target ? ratio <= target.atMost : ratio >= target.atLeast)
   if (!kept) process.exitCode = 1
   const mark = target === undefined ? '-   ' : kept ? 'ok  ' : 'MISS'
-  const limit = target === undefined ? '' : 'atMost' in target ? `, at most ${target.atMost}x` : `, at least ${target.atLeast}x`
+  const limit =
+    target === undefined ? '' : 'atMost' in target ? `, at most ${target.atMost}x` : `, at least ${target.atLeast}x`
   console.log(`${mark} ${what}: ${measured}, against ${against}: ${ratio.toFixed(2)}x${limit}`)
 }
 

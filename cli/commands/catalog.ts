@@ -50,19 +50,26 @@ async function createCredentials(
 ): Promise<void> {
   const { createCatalogLogin } = await import('../../src/catalog/credentials.js')
   const values = config()
+  const routingKey = role === 'router' ? await routingKeyOf(values) : undefined
   const { login, url } = await createCatalogLogin(await ownersUrl(values, progress), role, {
     name: values.operator,
     proof: 'asserted'
   })
-  print.text(`SAASCTL_CATALOG_URL=${url}`, { login, role, url })
+  const lines = [`SAASCTL_CATALOG_URL=${url}`, ...(routingKey ? [`SAASCTL_ROUTING_KEY=${routingKey}`] : [])]
+  print.text(lines.join('\n'), { login, role, url, ...(routingKey && { routingKey }) })
   progress.notice('The password is kept nowhere else; it is not shown again.')
+}
+
+/** A router opens app logins with it, and nothing more. */
+async function routingKeyOf(config: Config): Promise<string> {
+  const { keyStore } = await import('../../src/way-in.js')
+  return (await keyStore(config).read('routing')).toString('base64')
 }
 
 /** The owner's way into the catalog: what was configured for it, else the usual one; or the embedded server's. */
 async function ownersUrl(config: Config, progress: Desk['progress']): Promise<string> {
-  const { configuredUrl } = await import('../../src/saasctl.js')
   if (config.catalogAdmin) return config.catalogAdmin.reveal()
-  if (config.catalog !== null) return configuredUrl(config)
+  if (config.catalog !== null) return (await (await import('../../src/way-in.js')).wayIn(config)).url
   const [{ embedded }, { embeddedAdminUrl }] = await Promise.all([
     import('../../src/embedded/embedded.js'),
     import('../../src/embedded/catalog.js')

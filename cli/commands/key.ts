@@ -60,7 +60,7 @@ async function writeNew(file: string, content: () => Promise<string>): Promise<v
 async function putBack({ config, print }: Desk, options: PasswordFlags, file: string): Promise<void> {
   const [{ restoreKeys }, { keyStore }] = await Promise.all([
     import('../../src/secrets/key-backup.js'),
-    import('../../src/saasctl.js')
+    import('../../src/way-in.js')
   ])
   const content = await readFile(file, 'utf8').catch(fileTrouble)
   const restored = await restoreKeys(content, await readPassword('the passphrase', options))

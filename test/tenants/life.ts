@@ -145,7 +145,7 @@ if (!(await skipWithoutPostgres(t))) {
     const onServer = async () => (await asSuperuser(plane.server, client => client.query(names))).rows
     const [before, [server]] = [await onServer(), await listServers(catalog)]
     const wish = { template: 'broken', idempotencyKey: 'broken' }
-    const why = { code: 'SERVER_FAILED', message: /nowhere/ }
+    const why = { code: 'MIGRATION_FAILED', message: /nowhere/ }
     await t.rejects(create('unlucky', wish), why)
     await t.rejects(create('unlucky', wish), why)
     t.strictSame(await onServer(), before, 'no database and no login is left of it')

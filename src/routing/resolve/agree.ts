@@ -10,8 +10,9 @@ export function agree<T extends { readonly tenantId: string }>(
   found: ReadonlyArray<T | undefined>
 ): T | Refusal {
   const [tenant] = found
-  for (const [index, claim] of claims.entries()) {
-    const other = found[index]
+  let index = 0
+  for (const claim of claims) {
+    const other = found[index++]
     if (other === undefined)
       return new Refusal('unknown', claim.source, `There is no tenant with the ${claim.by} ${claim.value}.`)
     if (other.tenantId !== tenant?.tenantId) return new Refusal('disagree', claim.source, disagreement(claims))

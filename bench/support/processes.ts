@@ -1,0 +1,20 @@
+import { spawn } from 'node:child_process'
+
+export interface Command {
+  args: string[]
+  cwd: string
+  env: Record<string, string>
+}
+
+/** Runs a Node program to its end, as a shell would, and throws away what it prints. Fails with its complaints. */
+export function node({ args, cwd, env }: Command): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'ignore', 'pipe'] })
+    let complaint = ''
+    child.stderr.on('data', chunk => (complaint += chunk))
+    child.on('error', reject)
+    child.on('close', code =>
+      code === 0 ? resolve() : reject(new Error(`${args.join(' ')} ended with ${code}: ${complaint.slice(-2000)}`))
+    )
+  })
+}

@@ -1,0 +1,66 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { Catalog } from './catalog/catalog.js'
+import { checkVersion, readInstance } from './catalog/instance.js'
+import { type Config, loadConfig } from './config.js'
+import { routingRegistry } from './engines/routing-registry.js'
+import { type PluginOptions, tenantsPlugin } from './routing/plugin.js'
+import { type Notice, Tenants, type TenantsOptions } from './routing/tenants.js'
+import { keyStore, wayIn } from './way-in.js'
+
+export type { Refused } from './routing/plugin.js'
+export type { Claim, Identity, Source } from './routing/resolve/claim.js'
+export { custom } from './routing/resolve/custom.js'
+export { fromDomain } from './routing/resolve/domain.js'
+export { fromHeader } from './routing/resolve/header.js'
+export { fromJwt } from './routing/resolve/jwt.js'
+export { fromPath } from './routing/resolve/path.js'
+export { fromSubdomain } from './routing/resolve/subdomain.js'
+export { fromVerifiedUser } from './routing/resolve/verified-user.js'
+export type { TenantSession } from './routing/session.js'
+export type { Tenant } from './routing/tenant.js'
+export type { Notice, Tenants, TenantsOptions } from './routing/tenants.js'
+
+export interface CreateTenantsOptions extends TenantsOptions {
+  /** From the environment and saasctl.json unless given: SAASCTL_CATALOG_URL and SAASCTL_ROUTING_KEY, or the embedded catalog. */
+  config?: Config
+  /** Connections to the catalog at most; 4. */
+  catalogConnections?: number
+}
+
+/**
+ * Opens the router for jobs and scripts: `tenants.use('acme', async session => …)`. Close it, or the process does not end.
+ * ROUTER_ENTITIES when the entities cannot be shared between tenants.
+ */
+export async function createTenants(options: CreateTenantsOptions): Promise<Tenants> {
+  const config = options.config ?? loadConfig()
+  const { url } = await wayIn(config)
+  const catalog = new Catalog(url, {
+    max: options.catalogConnections ?? 4,
+    applicationName: `${options.service ?? 'app'} router`
+  })
+  try {
+    await checkVersion(await readInstance(catalog))
+    const tenants = new Tenants({ catalog, keys: keyStore(config), engine: routingRegistry() }, options)
+    await tenants.start()
+    return tenants
+  } catch (error) {
+    await catalog.close()
+    throw error
+  }
+}
+
+export type RouterOptions = Omit<PluginOptions, 'tenants'> & CreateTenantsOptions
+
+/**
+ * The router as a Fastify plugin: `request.tenant`, `request.tenantDb()`, `request.tenantTransaction(work)`. Not encapsulated:
+ * every route registered after it is for a tenant, unless its config says `tenant: false`.
+ */
+export const router = fp(
+  async (app: FastifyInstance, { resolve, onRefused, ...options }: RouterOptions) => {
+    const onNotice = options.onNotice ?? ((notice: Notice) => app.log.warn(notice, notice.message))
+    const tenants = await createTenants({ ...options, onNotice })
+    await app.register(tenantsPlugin, { tenants, resolve, ...(onRefused && { onRefused }) })
+  },
+  { name: 'saasctl', fastify: '5.x' }
+)

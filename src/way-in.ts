@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Config } from './config.js'
+import type { EmbeddedServer } from './embedded/embedded.js'
+import { SaasctlError } from './errors.js'
+import type { KeyStore } from './secrets/keystore.js'
+import { openKeyStore } from './secrets/open-keystore.js'
+
+/** How a program gets to its catalog. */
+export interface WayIn {
+  url: string
+  /** The server that was started for it, when no catalog is configured. */
+  embedded: EmbeddedServer | undefined
+}
+
+/** The configured catalog's address with its password, or the embedded catalog's, whose server is started when it must be. */
+export async function wayIn(config: Config, report: (sentence: string) => void = () => {}): Promise<WayIn> {
+  if (config.catalog !== null) return { url: configuredUrl(config, config.catalog), embedded: undefined }
+  const embedded = await startEmbedded(config, report)
+  const { embeddedCatalogUrl } = await import('./embedded/catalog.js')
+  return { url: await embeddedCatalogUrl(config.home, embedded, report), embedded }
+}
+
+/** The keys' home. One instance per process: it caches the masters. */
+export function keyStore(config: Config): KeyStore {
+  const masters = {
+    ...(config.controlKey && { control: config.controlKey }),
+    ...(config.routingKey && { routing: config.routingKey })
+  }
+  // A router that is given its key in the environment needs no folder.
+  const usual = config.routingKey ? 'env' : `file:${join(config.home, 'keys')}`
+  return openKeyStore(config.keyStore ?? usual, masters)
+}
+
+function configuredUrl(config: Config, catalog: string): string {
+  const url = new URL(catalog)
+  const password =
+    config.catalogPassword?.reveal() ?? (config.catalogPasswordFile && readPasswordFile(config.catalogPasswordFile))
+  if (password) url.password = encodeURIComponent(password)
+  return url.href
+}
+
+function readPasswordFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+  } catch (error) {
+    throw new SaasctlError('CONFIG_INVALID', `The catalog’s password file ${path} cannot be read.`, {
+      hint: 'Check SAASCTL_CATALOG_PASSWORD_FILE.',
+      cause: error
+    })
+  }
+}
+
+async function startEmbedded(config: Config, report: (sentence: string) => void): Promise<EmbeddedServer> {
+  if (config.production && !config.embedded) {
+    throw new SaasctlError(
+      'EMBEDDED_REFUSED',
+      'The embedded server is not for production, and no catalog is configured.',
+      {
+        hint: 'Set SAASCTL_CATALOG_URL; or allow it with --embedded.'
+      }
+    )
+  }
+  const { embedded } = await import('./embedded/embedded.js')
+  return embedded(config.home, { path: config.path }).ensure(report)
+}
