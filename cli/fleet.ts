@@ -48,7 +48,7 @@ export async function printOutcome(
   const view = tenantView(tenant)
   if (print.forPrograms) print.one({ tenant: view, operation: operation && operationView(operation) })
   else print.list([view], ['slug', 'status', 'plan', 'server', 'database', 'migration', 'createdAt'])
-  if (operation && !flags.wait) await sayWhoWorks(saasctl.operations, operation.id, progress)
+  if (operation && !flags.wait && !operation.finishedAt) await sayWhoWorks(saasctl.operations, operation.id, progress)
 }
 
 async function sayWhoWorks(

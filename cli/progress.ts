@@ -19,7 +19,7 @@ export class Progress {
   /** One sentence for people. */
   notice(sentence: string): void {
     if (this.#flags.quiet) return
-    this.#print(oneLine(sentence), { notice: sentence })
+    this.#print(sentence, { notice: sentence })
   }
 
   /** What to run next. Programs know that themselves. */
@@ -56,7 +56,7 @@ export class Progress {
 
   #print(text: string, object: object): void {
     this.clear()
-    this.#stream.write(this.#flags.output === 'table' ? `${text}\n` : `${JSON.stringify(object)}\n`)
+    this.#stream.write(this.#flags.output === 'table' ? `${oneLine(text)}\n` : `${JSON.stringify(object)}\n`)
   }
 }
 

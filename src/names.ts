@@ -80,6 +80,12 @@ export function parseName(input: string, what: string): string {
   return input
 }
 
+/** Labels whose keys are names, the values whatever they are. */
+export function parseLabels<Labels extends Record<string, unknown>>(labels: Labels): Labels {
+  for (const key of Object.keys(labels)) parseName(key, 'label')
+  return labels
+}
+
 let lastMs = 0
 let sequence = 0
 

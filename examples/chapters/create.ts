@@ -84,7 +84,7 @@ async function writeInvoices(saasctl: Saasctl, tell: Tell): Promise<void> {
       asTenant(saasctl, 'acme', async client => {
         for (const seed of demo.engines.postgres?.seeds ?? []) await client.query(seed.sql)
         return client.query<{ n: number; total: string }>(
-          'select count(distinct i.id)::int as n, sum(l.quantity * l.unit_price) as total from invoices i join invoice_lines l on l.invoice_id = i.id'
+          'select count(distinct i.id)::int as n, round(sum(l.quantity * l.unit_price), 2) as total from invoices i join invoice_lines l on l.invoice_id = i.id'
         )
       }),
     ({ rows }) => `acme's application writes ${rows[0]?.n} invoices, ${rows[0]?.total} in all.`

@@ -157,13 +157,17 @@ export async function finish(
   )
 }
 
-/** Wakes operations that are due or whose lease ran out: a killed process needs nobody else to notice. */
+/**
+ * Wakes operations that are due or whose lease ran out: a killed process needs nobody else to notice. A job that has had
+ * its one try wakes nobody any more, and does not count.
+ */
 export async function sweep(q: Queryable): Promise<number> {
   const rows = await q.query(
     `select ${job('o.id', 'clock_timestamp()')} from saasctl.operation o
      where o.status in ${open} and o.next_at <= clock_timestamp()
        and (o.lease_until is null or o.lease_until < clock_timestamp())
-       and not exists (select from graphile_worker.jobs j where j.key = o.id::text and j.locked_at is null and j.run_at <= clock_timestamp())
+       and not exists (select from graphile_worker.jobs j where j.key = o.id::text and j.locked_at is null
+         and j.attempts < j.max_attempts and j.run_at <= clock_timestamp())
      limit 1000`
   )
   return rows.length

@@ -103,16 +103,20 @@ export interface Wish {
   engine: EngineName | null
   server: string | null
   region: string | null
+  /** The template to be copied: where it is not built yet, its own database takes a place too. */
+  templateId: string
 }
 
 /** Active servers with room that fit the wish, least loaded first: by share of capacity where one is set, else of 2,000. */
 export async function serversWithRoom(q: Queryable, wish: Wish): Promise<ServerRow[]> {
   return q.query<ServerRow>(
-    `select ${columns} from saasctl.server
-     where status = 'active' and (capacity is null or databases < capacity)
+    `select ${columns} from saasctl.server s
+     where status = 'active' and (capacity is null or capacity > databases + case when exists (
+         select from saasctl.database d where d.server_id = s.id and d.template_id = $4 and d.kind = 'template'
+           and d.state in ('building', 'ready')) then 0 else 1 end)
        and ($1::text is null or engine = $1) and ($2::text is null or name = $2) and ($3::text is null or region = $3)
      order by databases::float8 / greatest(coalesce(capacity, 2000), 1), name`,
-    [wish.engine, wish.server, wish.region]
+    [wish.engine, wish.server, wish.region, wish.templateId]
   )
 }
 

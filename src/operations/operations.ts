@@ -87,6 +87,8 @@ export class Operations {
         if (worker) await sleep(pause)
         else await this.#tryHere(now, follow, pause)
       }
+    } catch (thrown) {
+      throw catalogLost(started, asSaasctlError(thrown))
     } finally {
       follow.signal?.removeEventListener('abort', cancel)
     }
@@ -136,6 +138,17 @@ function ended(operation: OperationRow): OperationRow {
     : new SaasctlError('FAILED', `Operation ${operation.id} failed.`)
   error.operationId ??= operation.id
   throw error
+}
+
+/** A catalog that went away takes nothing with it: the operation stands where it stood, and says so. */
+function catalogLost(operation: OperationRow, error: SaasctlError): SaasctlError {
+  if (error.code !== 'CATALOG_UNREACHABLE') return error
+  return new SaasctlError(error.code, `${error.message} ${operation.kind} stands where it stood.`, {
+    hint: `When the catalog is back, a worker goes on with it; or run "saasctl operation resume ${operation.id}".`,
+    operationId: operation.id,
+    retryable: true,
+    cause: error
+  })
 }
 
 function stillRunning(operation: OperationRow): SaasctlError {

@@ -3,7 +3,7 @@ import { everHadServer, insertServer, type ServerRow, serverByName } from '../ca
 import { sealControlPassword } from '../databases/access.js'
 import type { EngineName, Finding, Tls } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
-import { parseName, uuidv7 } from '../names.js'
+import { parseLabels, parseName, uuidv7 } from '../names.js'
 import type { Context } from '../operations/kind.js'
 import type { Secret } from '../secret.js'
 import { defaultTls } from './tls.js'
@@ -60,7 +60,8 @@ export async function addServer(
   }
   const id = uuidv7()
   const { maintenance, host, port } = access
-  const { region = null, capacity = null, labels = {}, embedded = false } = wish
+  const { region = null, capacity = null, embedded = false } = wish
+  const labels = parseLabels(wish.labels ?? {})
   await makeFirstKeys(context)
   const sealed = await sealControlPassword(context.keys, id, wish.password)
   await context.catalog

@@ -1,9 +1,11 @@
 import type { Json } from '../canonical.js'
+import type { Transaction } from '../catalog/catalog.js'
 import { databasesOnServer } from '../catalog/databases.js'
-import { type ServerChange, type ServerRow, updateServer as write } from '../catalog/servers.js'
+import { lockServer, type ServerChange, type ServerRow, updateServer as write } from '../catalog/servers.js'
 import { sealControlPassword, serverAccess } from '../databases/access.js'
 import type { Finding } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
+import { parseLabels } from '../names.js'
 import type { Context } from '../operations/kind.js'
 import type { Secret } from '../secret.js'
 import { findServer } from './find.js'
@@ -22,6 +24,7 @@ export interface ServerUpdate {
 export async function updateServer(context: Context, name: string, update: ServerUpdate): Promise<ServerRow> {
   const server = await findServer(context.catalog, name)
   const { login, password, ...plain } = update
+  if (update.labels) parseLabels(update.labels)
   const change: ServerChange = {
     ...plain,
     ...(login !== undefined && { controlLogin: login }),
@@ -50,14 +53,19 @@ export async function uncordonServer(context: Context, name: string): Promise<Se
 /** Forgets a server that holds no database of ours; SERVER_IN_USE names what is left. The server itself is not touched. */
 export async function removeServer(context: Context, name: string): Promise<ServerRow> {
   const server = await findServer(context.catalog, name)
-  const left = (await databasesOnServer(context.catalog, server.id)).filter(row => row.state !== 'dropped')
-  if (left.length > 0) {
-    const tenants = left.flatMap(row => row.slug ?? [])
-    throw new SaasctlError('SERVER_IN_USE', `Server ${name} still holds ${left.length} databases${example(tenants)}.`, {
-      hint: 'Delete its tenants and drop its templates and warm databases first: "saasctl template drop --server".'
-    })
-  }
-  return writeChange(context, server, { status: 'removed' }, 'server.remove', {})
+  return writeChange(context, server, { status: 'removed' }, 'server.remove', {}, async tx => {
+    // Whoever takes a place on it locks its row first: after this nobody does.
+    await lockServer(tx, server.id)
+    const left = (await databasesOnServer(tx, server.id)).filter(row => row.state !== 'dropped')
+    if (left.length > 0) throw inUse(name, left)
+  })
+}
+
+function inUse(name: string, left: Array<{ slug: string | null }>): SaasctlError {
+  const tenants = left.flatMap(row => row.slug ?? [])
+  return new SaasctlError('SERVER_IN_USE', `Server ${name} still holds ${left.length} databases${example(tenants)}.`, {
+    hint: 'Delete its tenants and drop its templates and warm databases first: "saasctl template drop --server".'
+  })
 }
 
 function example(tenants: string[]): string {
@@ -80,9 +88,11 @@ async function writeChange(
   server: ServerRow,
   change: ServerChange,
   action: string,
-  payload: Json
+  payload: Json,
+  check?: (tx: Transaction) => Promise<void>
 ): Promise<ServerRow> {
   await context.catalog.transaction(context.actor, async tx => {
+    await check?.(tx)
     await write(tx, server.id, change)
     tx.audit({ chain: 'server', action, subject: `server:${server.id}`, payload })
   })

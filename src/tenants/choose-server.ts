@@ -42,8 +42,11 @@ async function noServer(q: Queryable, wish: Wish, engines: EngineName[]): Promis
       'See "saasctl server list".'
     )
   }
-  const state = ({ name, status, databases, capacity }: ServerRow) =>
-    status === 'cordoned' ? `${name} is cordoned` : `${name} is full (${databases} of ${capacity})`
+  const state = ({ name, status, databases, capacity }: ServerRow) => {
+    if (status === 'cordoned') return `${name} is cordoned`
+    const what = capacity !== null && databases < capacity ? 'has room for the template alone' : 'is full'
+    return `${name} ${what} (${databases} of ${capacity})`
+  }
   return fail(
     `No server can take another database: ${fitting.map(state).join(', ')}.`,
     'Add a server, raise a capacity with "saasctl server update NAME --capacity N", or uncordon one.'

@@ -10,7 +10,7 @@ import { recordDropped } from '../databases/drop-steps.js'
 import { promiseLogins } from '../databases/logins.js'
 import { CopyWork, gather } from '../databases/work.js'
 import type { EngineName } from '../engines/engine.js'
-import { parseSlug, type Slug, uuidv7 } from '../names.js'
+import { parseLabels, parseSlug, type Slug, uuidv7 } from '../names.js'
 import type { Context, Kind } from '../operations/kind.js'
 import { earlierOperation, recordOperation, startOperation } from '../operations/start.js'
 import { startBuild } from '../templates/build.js'
@@ -163,7 +163,12 @@ async function fromTemplate(tx: Transaction, context: Context, wish: Wish, how: 
   const engines = Object.keys(template.definition.engines) as EngineName[]
   const server = await chooseServer(
     tx,
-    { engine: wish.engine ?? null, server: wish.server ?? null, region: wish.region ?? null },
+    {
+      engine: wish.engine ?? null,
+      server: wish.server ?? null,
+      region: wish.region ?? null,
+      templateId: template.id
+    },
     engines
   )
   const build = await startBuild(tx, context, server, template, { claim: null })
@@ -199,7 +204,7 @@ async function writeTenant(
   template: KeptTemplate,
   status: 'creating' | 'active'
 ): Promise<void> {
-  const labels = { ...template.definition.labels, ...wish.labels }
+  const labels = { ...template.definition.labels, ...parseLabels(wish.labels ?? {}) }
   await insertTenant(tx, {
     id: wish.id,
     slug: wish.slug,

@@ -6,6 +6,7 @@ import type { OperationRow } from '../catalog/operations.js'
 import { type PlacedTenant, updateTenant as write } from '../catalog/tenants.js'
 import type { DatabaseWork } from '../databases/work.js'
 import type { DatabaseLimits } from '../engines/engine.js'
+import { parseLabels } from '../names.js'
 import type { Context, Kind } from '../operations/kind.js'
 import { currentPlan, type KeptPlan, profileOf } from '../templates/register.js'
 import { lockForChange, mustFind } from './find.js'
@@ -98,7 +99,7 @@ async function hasOtherLimits(context: Context, slug: string, plan: KeptPlan): P
 }
 
 async function writeChange(tx: Transaction, tenant: PlacedTenant, change: TenantChange): Promise<void> {
-  const labels = change.labels && mergeLabels(tenant.labels, change.labels)
+  const labels = change.labels && mergeLabels(tenant.labels, parseLabels(change.labels))
   await write(tx, tenant.id, {
     ...(change.plan !== undefined && { plan: change.plan }),
     ...(change.displayName !== undefined && { displayName: change.displayName }),

@@ -57,7 +57,7 @@ export async function cli(t: Pick<Test, 'teardown'>, env: Record<string, string>
     spawn(program, args, { cwd, env: { ...base, ...more }, stdio: 'pipe' })
 
   const start = (args: string[], options: RunOptions = {}): Started => {
-    const child = launch('env', [...bare, process.execPath, main, ...args], options)
+    const child = launch('/usr/bin/env', [...bare, process.execPath, main, ...args], options)
     const heard = listen(child)
     child.stdin.end(options.stdin ?? '')
     return {
@@ -74,7 +74,7 @@ export async function cli(t: Pick<Test, 'teardown'>, env: Record<string, string>
     start,
     run,
     onTerminal: async (args, answers = [], options = {}) => {
-      const line = `stty cols 100; exec ${['env', ...bare, process.execPath, main, ...args].map(quoted).join(' ')}`
+      const line = `stty cols 100; exec ${['/usr/bin/env', ...bare, process.execPath, main, ...args].map(quoted).join(' ')}`
       const child = launch('script', ['-qfec', line, '/dev/null'], {
         ...options,
         env: { SHELL: '/bin/sh', ...options.env }

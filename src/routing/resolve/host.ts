@@ -59,8 +59,9 @@ export function hostSource(read: (hostname: string) => Claim | Refusal | undefin
  */
 function hostOf(request: RequestFacts): string | Refusal | undefined {
   if (!request.url.startsWith('/')) return new Refusal('malformed', 'host', 'The request target is not a path.')
-  const [host, ...more] = headerValues(request, 'host')
-  if (more.length > 0) return new Refusal('malformed', 'host', 'The request has two Host headers.')
+  const hosts = headerValues(request, 'host')
+  const host = hosts[0]
+  if (hosts.length > 1) return new Refusal('malformed', 'host', 'The request has two Host headers.')
   const authority = request.rawHeaders[0]?.startsWith(':') ? headerValues(request, ':authority')[0] : undefined
   if (host !== undefined && authority !== undefined && host !== authority) {
     return new Refusal('malformed', 'host', 'The request has a Host and another :authority.')

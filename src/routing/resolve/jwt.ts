@@ -83,9 +83,10 @@ function read(
 
 /** The Authorization header's, of the Bearer scheme; another scheme says nothing about the tenant. */
 export function bearerToken(request: RequestFacts): string | Refusal | undefined {
-  const [value, ...more] = headerValues(request, 'authorization')
+  const values = headerValues(request, 'authorization')
+  const value = values[0]
   if (value === undefined) return undefined
-  if (more.length > 0) return new Refusal('malformed', 'jwt', 'The request has two Authorization headers.')
+  if (values.length > 1) return new Refusal('malformed', 'jwt', 'The request has two Authorization headers.')
   if (value.startsWith('Bearer ')) return value.slice(7)
   return /^bearer +/i.test(value) ? value.slice(7).trimStart() : undefined
 }

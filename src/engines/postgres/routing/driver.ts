@@ -3,34 +3,22 @@ import { TypeORMError } from 'typeorm'
 import { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js'
 import type { ReplicationMode } from 'typeorm/driver/types/ReplicationMode.js'
 import type { ConnectionSource, RoutedConnection } from '../../routing.js'
-import type { TenantDataSource } from './data-source.js'
 import { TenantQueryRunner } from './query-runner.js'
-import type { TemplateDataSource } from './template.js'
 
 /** TypeORM's driver without a pool, a password or a connection of its own: all it has is where to borrow one. */
 export class TenantDriver extends PostgresDriver {
-  readonly #source: ConnectionSource
-  #disconnected = false
-
-  constructor(dataSource: TenantDataSource, template: TemplateDataSource, database: string, source: ConnectionSource) {
-    super()
-    this.#source = source
-    this.dataSource = dataSource
-    this.options = dataSource.options as PostgresDriver['options']
-    this.database = database
-    const { postgres, version, schema, searchSchema, isGeneratedColumnsSupported } = template.driver
-    Object.assign(this, { postgres, version, schema, searchSchema, isGeneratedColumnsSupported })
-  }
+  /** No `#field`: a tenant's driver has a shared one as its prototype, see `tenantDataSource`. */
+  source = nowhere
 
   override createQueryRunner(mode: ReplicationMode): TenantQueryRunner {
-    return new TenantQueryRunner(this, mode, this.#disconnected ? gone : this.#source)
+    return new TenantQueryRunner(this, mode, this.source)
   }
 
   override async connect(): Promise<void> {}
   override async afterConnect(): Promise<void> {}
 
   override async obtainMasterConnection(): Promise<[pg.Client, () => void]> {
-    const source = this.#disconnected ? gone : this.#source
+    const { source } = this
     const connection = await source.acquire()
     return [connection.driver as pg.Client, () => source.release(connection, false)]
   }
@@ -41,12 +29,12 @@ export class TenantDriver extends PostgresDriver {
 
   /** Ends this DataSource alone: what it borrowed goes back, the tenant's other users notice nothing. */
   override async disconnect(): Promise<void> {
-    this.#disconnected = true
+    this.source = nowhere
     await Promise.all(this.connectedQueryRunners.slice().map(runner => runner.release()))
   }
 }
 
-const gone: ConnectionSource = {
+const nowhere: ConnectionSource = {
   acquire: (): Promise<RoutedConnection> => Promise.reject(new TypeORMError('This DataSource was destroyed.')),
   release: () => {},
   ended: undefined

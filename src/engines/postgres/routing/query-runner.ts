@@ -38,11 +38,15 @@ export class TenantQueryRunner extends PostgresQueryRunner {
     return Promise.resolve()
   }
 
-  override async query(...parameters: Parameters<Query>): Promise<Awaited<ReturnType<Query>>> {
+  override async query(
+    text: string,
+    parameters?: Parameters<Query>[1],
+    structured = false
+  ): Promise<Awaited<ReturnType<Query>>> {
     const { ran } = this.#source
     const from = ran ? performance.now() : 0
     try {
-      const answer = await super.query(...parameters)
+      const answer = await super.query(text, parameters, structured)
       ran?.(performance.now() - from, false)
       return answer
     } catch (error) {

@@ -7,7 +7,7 @@ import type {
   RoutedWay,
   RoutingEngine
 } from '../../routing.js'
-import { TenantDataSource } from './data-source.js'
+import { tenantDataSource } from './data-source.js'
 import { explain } from './explain.js'
 import { open } from './open.js'
 import { ScramMemo } from './scram.js'
@@ -27,7 +27,7 @@ export class PostgresRouting implements RoutingEngine {
 
   dataSource(template: EntityTemplate, database: string, source: ConnectionSource): DataSource {
     if (!(template instanceof TemplateDataSource)) throw new TypeError('The template was made by another engine.')
-    return new TenantDataSource(template, database, source)
+    return tenantDataSource(template, database, source)
   }
 
   readonly explain = explain

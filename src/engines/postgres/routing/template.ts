@@ -2,6 +2,7 @@ import pg from 'pg'
 import { DataSource, type Logger, type QueryRunner } from 'typeorm'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js'
 import type { EntityOptions, EntityTemplate } from '../../routing.js'
+import { type Shared, sharedBy } from './data-source.js'
 import { checkBuilt, checkOptions, lazyRelation, unshared } from './shareable.js'
 
 /** Without `native`, whose getter looks for a package that is not there, 0.3 ms each time. */
@@ -19,6 +20,7 @@ const silent: Logger = {
 /** The DataSource that an entity set's metadata is built on. It never connects, and no tenant's statement runs on it. */
 export class TemplateDataSource extends DataSource implements EntityTemplate {
   declare readonly driver: PostgresDriver
+  declare shared: Shared
 
   constructor({ entities, subscribers, namingStrategy, entityPrefix, logger }: EntityOptions) {
     super({
@@ -56,6 +58,7 @@ export class TemplateDataSource extends DataSource implements EntityTemplate {
     checkBuilt(this)
     for (const subscriber of this.subscribers) Object.freeze(subscriber)
     Object.freeze(this.options)
+    this.shared = sharedBy(this)
     return this
   }
 }
