@@ -8,7 +8,7 @@ import { listTenants } from '../src/catalog/tenants.js'
 import { packageFolder } from '../src/settings.js'
 import { alternate } from './support/measure.js'
 import { benchPlane, create } from './support/plane.js'
-import { node } from './support/processes.js'
+import { runProgram } from './support/processes.js'
 import { figure, ms, note } from './support/report.js'
 
 // Whole processes, from the start to the exit, beside one that runs an empty file.
@@ -24,9 +24,9 @@ try {
   const { env } = plane
   const took = await alternate(
     {
-      empty: () => node({ args: [empty], cwd, env }),
-      help: () => node({ args: [main, '--help'], cwd, env }),
-      list: () => node({ args: [main, 'tenant', 'list'], cwd, env }),
+      empty: () => runProgram({ args: [empty], cwd, env }),
+      help: () => runProgram({ args: [main, '--help'], cwd, env }),
+      list: () => runProgram({ args: [main, 'tenant', 'list'], cwd, env }),
       queries: () => queries(env['SAASCTL_CATALOG_URL'] ?? '')
     },
     rounds

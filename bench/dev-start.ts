@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { packageFolder } from '../src/settings.js'
 import { Samples, timed } from './support/measure.js'
-import { node } from './support/processes.js'
+import { runProgram } from './support/processes.js'
 import { figure } from './support/report.js'
 
 // From an empty folder to a server with a catalog and keys. A deadline, because a person waits for it: on the disk.
@@ -15,9 +15,9 @@ for (let round = 0; round < 3; round += 1) {
   const cwd = await mkdtemp(join(tmpdir(), 'saasctl-bench.'))
   const env = { PATH: process.env['PATH'] ?? '', HOME: cwd, SAASCTL_HOME: join(cwd, '.saasctl') }
   try {
-    times.push(await timed(() => node({ args: [main, 'dev', 'start'], cwd, env })))
+    times.push(await timed(() => runProgram({ args: [main, 'dev', 'start'], cwd, env })))
   } finally {
-    await node({ args: [main, 'dev', 'stop'], cwd, env })
+    await runProgram({ args: [main, 'dev', 'stop'], cwd, env })
     await rm(cwd, { recursive: true, force: true })
   }
 }

@@ -15,8 +15,8 @@ import { fromSubdomain } from '../src/routing/resolve/subdomain.js'
 import { alternate } from './support/measure.js'
 import { figure, note } from './support/report.js'
 
-// Requests over keep-alive connections from another thread, no pipelining: the server's thread is what is full. Each of 200
-// tenants sends one ES256 token of its own, as users do for the minutes that it lives.
+// Requests over keep-alive connections from another thread, no pipelining: the server's thread is what is full. Each of
+// 200 tenants sends one ES256 token of its own, as users do for the minutes that it lives.
 const tenants = 200
 const connections = 32
 const requests = 6000

@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { duration } from '../src/config.js'
-import { environment } from './environment.js'
 
 export type Output = 'table' | 'json' | 'ndjson'
 
@@ -30,25 +29,6 @@ export function addGlobalFlags(program: Command): void {
     .option('--catalog <url>', 'the catalog: postgres://LOGIN@HOST:PORT/DATABASE')
     .option('--home <folder>', 'where the embedded server and the keys are')
     .option('--embedded', 'allow the embedded server under NODE_ENV=production')
-  fromEnvironment(program)
-}
-
-/** A consent that stands in the environment would be given to commands that nobody has thought of. */
-const neverFromEnvironment = new Set(['yes', 'confirm', 'now', 'reveal', 'all', 'password', 'help'])
-/** These are settings: src/config.ts reads their variables. */
-const settings = new Set(['catalog', 'home', 'embedded', 'concurrency'])
-
-/** Lets every flag of the command come from its SAASCTL_ variable; a switch is left off by "0", "no", "off" and "false". */
-export function fromEnvironment(command: Command): void {
-  for (const option of command.options) {
-    const name = option.name()
-    const variable = `SAASCTL_${name.toUpperCase().replaceAll('-', '_')}`
-    const value = environment[variable]
-    if (value === undefined || value === '' || neverFromEnvironment.has(name) || settings.has(name)) continue
-    if (!option.required && !option.optional && /^(0|no|off|false)$/i.test(value)) continue
-    option.env(variable)
-  }
-  for (const verb of command.commands) fromEnvironment(verb)
 }
 
 /** Reads a duration such as 30s, 10m or 7d. */

@@ -1,6 +1,7 @@
-import { Command, type CommanderError, Option } from 'commander'
+import { type Command, type CommanderError, Option } from 'commander'
 import { SaasctlError } from '../src/errors.js'
-import { addGlobalFlags, fromEnvironment } from './flags.js'
+import { SaasctlCommand } from './command.js'
+import { addGlobalFlags } from './flags.js'
 import { nouns } from './nouns.js'
 
 const examples = `
@@ -17,7 +18,7 @@ With -o json an error is one object on stderr: code, message, hint, operationId.
 
 /** The program with all of its nouns; the verbs of a noun are loaded when the command line names it. */
 export function makeProgram(): Command {
-  const program = new Command('saasctl')
+  const program = new SaasctlCommand('saasctl')
     .description('One database for every tenant: create, migrate, look after and delete them, one or all.')
     .usage('<noun> <verb> [slug] [flags]')
     .exitOverride()
@@ -31,7 +32,7 @@ export function makeProgram(): Command {
     .helpOption('-h, --help', 'explain the command')
     .addHelpText('after', examples)
   // Typed with a value it is refused with PASSWORD_IN_ARGV; it exists for its variable.
-  program.addOption(new Option('--password <text>').env('SAASCTL_PASSWORD').hideHelp())
+  program.addOption(new Option('--password <text>').hideHelp())
   addGlobalFlags(program)
   for (const { name, alias, about, group } of nouns) {
     const noun = program.command(name).description(about).helpGroup(group)
@@ -49,7 +50,6 @@ export async function loadNoun(noun: Command): Promise<void> {
   addVerbs(noun)
   for (const command of [noun, ...noun.commands])
     command.helpCommand(false).helpOption('-h, --help', 'explain the command')
-  fromEnvironment(noun)
 }
 
 function argumentsOf(command: Command): string {

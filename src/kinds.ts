@@ -15,8 +15,8 @@ const table: Record<string, () => Promise<unknown>> = {
   'tenant.undelete': async () => (await import('./tenants/undelete.js')).tenantUndelete,
   'tenant.purge': async () => (await import('./tenants/purge.js')).tenantPurge,
   'template.build': async () => (await import('./templates/build.js')).templateBuild,
-  'warm.create': async () => (await import('./templates/warm.js')).warmCreate,
-  'warm.migrate': async () => (await import('./templates/warm.js')).warmMigrate,
+  'warm.create': async () => (await import('./templates/warm-kinds.js')).warmCreate,
+  'warm.migrate': async () => (await import('./templates/warm-kinds.js')).warmMigrate,
   'database.drop': async () => (await import('./databases/drop.js')).databaseDrop,
   'database.close': async () => (await import('./doctor/close.js')).databaseClose,
   'migration.check': async () => (await import('./migrations/operation.js')).migrationCheck

@@ -14,7 +14,7 @@ const SLUG = /^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){2,39}$/
 /** Words that would read as part of the product in a hostname, a path or a command. */
 const RESERVED = new Set(
   (
-    'admin administrator api app assets auth billing catalog console control dashboard default dev docs embedded example ' +
+    'admin administrator api app assets auth billing catalog console constructor control dashboard default dev docs embedded example ' +
     'ftp help host internal localhost login logout mail metrics mysql new none null operator postgres postgresql proxy ' +
     'public root router saasctl security server signup smtp staff static status support system template tenant tenants ' +
     'test undefined user users warm webmaster worker www'

@@ -6,7 +6,6 @@ import { listServers, serverByName, takePlace } from '../src/catalog/servers.js'
 import { newestTemplate } from '../src/catalog/templates.js'
 import { findTenant } from '../src/catalog/tenants.js'
 import { serverAccess } from '../src/databases/access.js'
-import { startDrop } from '../src/databases/drop.js'
 import type { SaasctlError } from '../src/errors.js'
 import { uuidv7 } from '../src/names.js'
 import { Secret } from '../src/secret.js'
@@ -14,6 +13,7 @@ import { addServer, type NewServer } from '../src/servers/add.js'
 import { checkServer, cordonServer, removeServer, uncordonServer, updateServer } from '../src/servers/change.js'
 import { findServer } from '../src/servers/find.js'
 import { buildTemplate } from '../src/templates/build-template.js'
+import { dropTemplate } from '../src/templates/drop-template.js'
 import { createTenant, type NewTenant } from '../src/tenants/create.js'
 import { migrateTenant } from '../src/tenants/migrate.js'
 import { purgeTenant } from '../src/tenants/purge.js'
@@ -280,13 +280,18 @@ if (!(await skipWithoutPostgres(t))) {
     )
     await purgeTenant(saasctl, 'squeezed', wait)
     await t.rejects(removeServer(saasctl, 'tight'), { code: 'SERVER_IN_USE', message: /templates and warm ones/ })
-    const { id = '' } = (await serverByName(catalog, 'tight')) ?? {}
-    const [left] = await catalog.query<{ id: string }>(
-      `select id from saasctl.database where server_id = $1 and state = 'ready'`,
-      [id]
-    )
-    await catalog.transaction(saasctl.actor, tx => startDrop(tx, left?.id ?? '', { actor: saasctl.actor, claim: null }))
+    await t.rejects(dropTemplate(saasctl, 'tiny', { server: 'nowhere' }, wait), { code: 'SERVER_NOT_FOUND' })
+    await createTenant(saasctl, { slug: 'copying', server: 'tight' }, { template: 'tiny' }, { wait: false })
+    await t.rejects(dropTemplate(saasctl, 'tiny', { server: 'tight' }, wait), {
+      code: 'OPERATION_STATE',
+      message: 'Template tiny is being copied on server tight.'
+    })
     await settle(saasctl)
+    await purgeTenant(saasctl, 'copying', wait)
+    await updateServer(saasctl, 'tight', { capacity: 4 })
+    await buildTemplate(saasctl, 'tiny', { again: false, server: 'tight', warm: 2 }, wait)
+    t.equal(await dropTemplate(saasctl, 'tiny', { server: 'tight' }, wait), 3, 'the template and its warm databases')
+    t.equal((await create('stays', { server: 'main' })).tenant.status, 'active', 'other servers keep theirs')
     t.equal((await removeServer(saasctl, 'tight')).status, 'removed')
     await t.rejects(findServer(catalog, 'tight'), { code: 'SERVER_NOT_FOUND' })
     t.equal((await addServer(saasctl, wish('tight', second))).server.name, 'tight', 'the name is free again')

@@ -1,15 +1,17 @@
 import { spawn } from 'node:child_process'
 
 export interface Command {
+  /** This Node by default. */
+  program?: string
   args: string[]
   cwd: string
   env: Record<string, string>
 }
 
-/** Runs a Node program to its end, as a shell would, and throws away what it prints. Fails with its complaints. */
-export function node({ args, cwd, env }: Command): Promise<void> {
+/** Runs a program to its end, as a shell would, and throws away what it prints. Fails with its complaints. */
+export function runProgram({ program = process.execPath, args, cwd, env }: Command): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'ignore', 'pipe'] })
+    const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'ignore', 'pipe'] })
     let complaint = ''
     child.stderr.on('data', chunk => (complaint += chunk))
     child.on('error', reject)

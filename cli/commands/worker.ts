@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { WorkerLine } from '../../src/worker.js'
 import { withExamples } from '../help.js'
+import { Progress } from '../progress.js'
 import { type Desk, inSession, withDesk } from '../session.js'
 import { oneLine } from '../text.js'
 
@@ -13,8 +14,10 @@ export function worker(noun: Command): void {
 /** Until SIGTERM or SIGINT; what is at work comes to its end, a second signal leaves it to the others. */
 async function work(desk: Desk, { concurrency }: { concurrency?: string }): Promise<void> {
   const config = desk.config(concurrency === undefined ? {} : { concurrency })
-  await inSession(desk, config, async ({ saasctl, interrupt }) => {
+  const progress = new Progress({ ...desk.flags, quiet: true })
+  await inSession({ ...desk, progress }, config, async ({ saasctl, interrupt }) => {
     interrupt.end()
+    if (saasctl.embedded) log({ level: 'info', message: `works on the embedded catalog in ${config.home}` }, desk)
     const stop = new AbortController()
     const onSignal = () => (stop.signal.aborted ? process.exit(130) : stop.abort())
     process.on('SIGINT', onSignal).on('SIGTERM', onSignal)

@@ -88,6 +88,25 @@ export async function outdatedTemplateDatabases(
   )
 }
 
+/** Whether a database is in the making on the server from any version of the template. */
+export async function beingCopied(q: Queryable, serverId: string, templateName: string): Promise<boolean> {
+  const rows = await q.query(
+    `select from saasctl.database d join saasctl.template t on t.id = d.template_id
+     where d.server_id = $1 and t.name = $2 and d.state = 'building' limit 1`,
+    [serverId, templateName]
+  )
+  return rows.length > 0
+}
+
+/** What there is of a template on the server, in any version, that no tenant has: its own databases and warm ones. */
+export async function databasesToDrop(q: Queryable, serverId: string, templateName: string): Promise<DatabaseRow[]> {
+  return q.query<DatabaseRow>(
+    `select ${columns} from saasctl.database d join saasctl.template t on t.id = d.template_id
+     where d.server_id = $1 and t.name = $2 and d.state = 'ready' for update of d`,
+    [serverId, templateName]
+  )
+}
+
 export interface BuiltTemplate {
   server: string
   version: number
@@ -144,7 +163,10 @@ export async function claimWarm(q: Queryable, wish: WarmWish): Promise<DatabaseR
   return row
 }
 
-/** Takes the ready warm databases of older versions of the template out of the pool, to be brought to head. */
+/**
+ * Takes the ready warm databases of older versions of the template out of the pool, to be brought to head. They count for
+ * the new version from here on, so that nobody makes others in their place.
+ */
 export async function claimStale(
   q: Queryable,
   serverId: string,
@@ -152,15 +174,11 @@ export async function claimStale(
   headId: string
 ): Promise<Array<{ id: string }>> {
   return q.query<{ id: string }>(
-    `update saasctl.database d set state = 'building' from saasctl.template t
+    `update saasctl.database d set state = 'building', template_id = $3 from saasctl.template t
      where t.id = d.template_id and t.name = $2 and d.template_id <> $3 and d.server_id = $1 and d.kind = 'tenant' and d.state = 'ready'
      returning d.id`,
     [serverId, templateName, headId]
   )
-}
-
-export async function setTemplate(q: Queryable, id: string, templateId: string): Promise<void> {
-  await q.query('update saasctl.database set template_id = $2 where id = $1', [id, templateId])
 }
 
 export interface WarmCount {

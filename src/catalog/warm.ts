@@ -16,6 +16,11 @@ export async function setWarmTarget(q: Queryable, target: WarmTarget): Promise<v
   )
 }
 
+/** Nothing of this template is kept warm on the server any more. */
+export async function forgetWarmTargets(q: Queryable, serverId: string, template: string): Promise<void> {
+  await q.query('delete from saasctl.warm_target where server_id = $1 and template = $2', [serverId, template])
+}
+
 /** What the workers keep full: the targets on servers that take tenants. */
 export async function warmTargets(q: Queryable): Promise<WarmTarget[]> {
   return q.query<WarmTarget>(

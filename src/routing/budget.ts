@@ -14,7 +14,7 @@ import { TenantPool, type TenantPoolOptions } from './tenant-pool.js'
 
 export type { BudgetOptions, BudgetStatistics }
 
-/** How long a tenant keeps its only connection busy while another has none: opening one takes about a fifth of that. */
+/** How long a tenant keeps a connection at least, whoever else waits: opening one takes about a fifth of that. */
 const SLICE_MS = 20
 
 /**
@@ -171,7 +171,7 @@ export class ServerBudget {
       this.#books.move(slot, 'idle')
       this.#alarm.at(slot.expiresAt, false)
       if (pool.draining) pool.trim()
-    } else if (this.#yields(pool, now)) {
+    } else if (this.#yields(slot, now)) {
       this.#counts.yields += 1
       this.close(slot)
     } else {
@@ -191,12 +191,11 @@ export class ServerBudget {
   }
 
   /** Whether a tenant gives up a connection for another one although its own requests wait. */
-  #yields(pool: TenantPool, now: number): boolean {
+  #yields({ pool, openedAt }: Slot, now: number): boolean {
     const other = this.#turns.next
-    if (!other || other === pool || this.#books.idle.size > 0) return false
+    if (!other || other === pool || this.#books.idle.size > 0 || now - openedAt < SLICE_MS) return false
     if (this.#coming(now) >= Math.min(this.#turns.wanted, this.#options.gate)) return false
-    if (pool.active > other.active + 1) return true
-    return other.active === 0 && now - (other.waiters.first?.value.since ?? now) > SLICE_MS
+    return other.active === 0 || pool.active > other.active + 1
   }
 
   #mustGo({ pool, retireAt }: Slot, now: number): boolean {
@@ -239,6 +238,7 @@ export class ServerBudget {
     // Not all that were opened together are closed together.
     const share = 0.9 + Math.random() / 10
     slot.connection = connection
+    slot.openedAt = now
     slot.idleMs = idleMs * share
     slot.retireAt = now + lifetimeMs * share
     this.#ceiling.opened()

@@ -50,6 +50,9 @@ interface State {
   guard: Guard | undefined
 }
 
+/** Tenants whose requests are counted at most, besides those that have one under way. */
+const GUARDS = 10_000
+
 const states = new WeakMap<FastifyRequest, State>()
 
 /** One answer for unknown, foreign, suspended and disagreeing: two would tell an outsider which tenants exist. */
@@ -193,7 +196,13 @@ async function plugin(app: FastifyInstance, { tenants, resolve, onRefused }: Plu
     }
     const guard = new Guard(route.rules.requests)
     guards.set(route.tenantId, guard)
+    if (guards.size > GUARDS) forgetIdle()
     return guard
+  }
+
+  /** A tenant without requests under way loses nothing but the second's worth that it had saved up. */
+  function forgetIdle(): void {
+    for (const [tenantId, { running }] of guards) if (running === 0) guards.delete(tenantId)
   }
 
   function leave(request: FastifyRequest): void {

@@ -1,4 +1,4 @@
-import { isOver, type OperationRow } from '../catalog/operations.js'
+import { isOver } from '../catalog/operations.js'
 import { listServers, type ServerRow } from '../catalog/servers.js'
 import { setWarmTarget, type WarmTarget } from '../catalog/warm.js'
 import type { EngineName } from '../engines/engine.js'
@@ -7,6 +7,7 @@ import { quoteInput } from '../names.js'
 import type { Context } from '../operations/kind.js'
 import type { Follow } from '../operations/operations.js'
 import { startBuild } from './build.js'
+import { followAll } from './follow-all.js'
 import { currentPlan, type KeptTemplate, readTemplate, registerTemplate } from './register.js'
 import { fillWarm, refreshWarm } from './warm.js'
 
@@ -90,13 +91,6 @@ async function buildOn(
   )
   if (operation && wait.wait && !isOver(operation.status)) await context.operations.follow(operation, wait)
   return operation !== undefined
-}
-
-/** Two at a time: the limit of one server is file creation, and two were the best on two cores. */
-async function followAll(context: Context, operations: OperationRow[], follow: Follow): Promise<void> {
-  const { default: PQueue } = await import('p-queue')
-  const queue = new PQueue({ concurrency: 2 })
-  await Promise.all(operations.map(operation => queue.add(() => context.operations.follow(operation, follow))))
 }
 
 async function fittingServers(context: Context, name: string | undefined, engines: EngineName[]): Promise<ServerRow[]> {

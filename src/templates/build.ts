@@ -12,14 +12,14 @@ import { lockServer, type ServerRow, takePlace } from '../catalog/servers.js'
 import { startDrop } from '../databases/drop.js'
 import { recordDropped } from '../databases/drop-steps.js'
 import { promiseLogins } from '../databases/logins.js'
-import { migrateDatabase } from '../databases/migrate.js'
 import { DatabaseWork, gather } from '../databases/work.js'
 import type { DatabaseLimits } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
 import type { Context, Kind } from '../operations/kind.js'
 import { startOperation } from '../operations/start.js'
-import { type KeptTemplate, readTemplate } from './register.js'
+import { fillDatabase } from './fill.js'
+import type { KeptTemplate } from './register.js'
 
 /** The owner login works here alone; the app logins of a template never open. */
 const templateLimits: DatabaseLimits = {
@@ -85,26 +85,9 @@ export const templateBuild: Kind<BuildInput, BuildWork> = {
 }
 
 async function fill(work: BuildWork, progress: (sentence: string) => void): Promise<void> {
-  const input = work.operation.input as BuildInput
-  const content = await readTemplate(work.tools.folders.templates, input.template)
-  if (content.checksum !== input.checksum) {
-    throw new SaasctlError(
-      'MIGRATION_CHANGED',
-      `The files of template ${input.template} changed while it was being built.`,
-      {
-        hint: 'Build it again.'
-      }
-    )
-  }
-  const { engine, names, session, logins } = work
-  const inside = await session.enterDatabase(names, await logins.credentials('owner'))
+  const inside = await work.session.enterDatabase(work.names, await work.logins.credentials('owner'))
   try {
-    const wish = { direction: 'up', to: null } as const
-    await migrateDatabase(work, inside, input.template, content.migrations[engine.name] ?? [], wish, progress)
-    for (const seed of content.template.engines[engine.name]?.seeds ?? []) {
-      progress(`seeds ${seed.file}`)
-      await inside.run(seed.sql)
-    }
+    await fillDatabase(work, inside, work.operation.input as BuildInput, progress)
     work.bytes = await inside.bytes()
   } finally {
     await inside.end()

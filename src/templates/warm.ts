@@ -1,95 +1,13 @@
-import type { Json } from '../canonical.js'
-import {
-  claimStale,
-  countWarm,
-  insertDatabase,
-  setDatabaseState,
-  setTemplate,
-  templateDatabase
-} from '../catalog/databases.js'
+import { claimStale, countWarm, insertDatabase, templateDatabase } from '../catalog/databases.js'
 import type { OperationRow } from '../catalog/operations.js'
-import { type ServerRow, serverById, takePlace } from '../catalog/servers.js'
+import { lockServer, type ServerRow, serverById, takePlace } from '../catalog/servers.js'
 import { warmTargets } from '../catalog/warm.js'
-import { createSteps, recordCopied } from '../databases/create-steps.js'
-import { recordDropped } from '../databases/drop-steps.js'
 import { promiseLogins } from '../databases/logins.js'
-import { migrateDatabase } from '../databases/migrate.js'
-import { CopyWork, DatabaseWork, gather } from '../databases/work.js'
 import { uuidv7 } from '../names.js'
-import type { Context, Kind } from '../operations/kind.js'
+import type { Context } from '../operations/kind.js'
 import { startOperation } from '../operations/start.js'
-import { currentPlan, currentTemplate, type KeptPlan, type KeptTemplate, profileOf, readTemplate } from './register.js'
-
-interface WarmInput extends Record<string, Json> {
-  databaseId: string
-}
-
-/** Makes a database that no tenant has yet: a sign-up claims it in one catalog transaction. */
-export const warmCreate: Kind<WarmInput, CopyWork> = {
-  name: 'warm.create',
-  inputVersion: 1,
-  exclusion: 'shared',
-  open: async (tools, operation) => new CopyWork(operation, await gather(tools, operation.input.databaseId)),
-  steps: [
-    ...createSteps,
-    {
-      name: 'offer',
-      commit: async (tx, work) => {
-        const { database } = work
-        await recordCopied(tx, work)
-        await setDatabaseState(tx, database.id, 'ready')
-        tx.audit({
-          chain: 'database',
-          action: 'warm.create',
-          subject: `database:${database.id}`,
-          payload: { name: database.name }
-        })
-      }
-    }
-  ],
-  failed: (tx, { input }) => recordDropped(tx, input.databaseId)
-}
-
-interface RefreshInput extends WarmInput {
-  template: string
-  templateId: string
-}
-
-/** Brings a warm database to its template's new head; nobody can claim it meanwhile. One that cannot follow is dropped. */
-export const warmMigrate: Kind<RefreshInput, DatabaseWork> = {
-  name: 'warm.migrate',
-  inputVersion: 1,
-  exclusion: 'shared',
-  open: async (tools, operation) => new DatabaseWork(operation, await gather(tools, operation.input.databaseId)),
-  steps: [
-    {
-      name: 'migrate',
-      act: async (work, progress) => {
-        const { template } = work.operation.input as RefreshInput
-        const { migrations } = await readTemplate(work.tools.folders.templates, template)
-        const inside = await work.session.enterDatabase(work.names, await work.logins.credentials('owner'))
-        try {
-          const wish = { direction: 'up', to: null } as const
-          await migrateDatabase(work, inside, template, migrations[work.engine.name] ?? [], wish, progress)
-        } finally {
-          await inside.end()
-        }
-      },
-      undo: async ({ session, names }) => {
-        await session.dropDatabase(names)
-        await session.dropLogins(names)
-      }
-    },
-    {
-      name: 'offer',
-      commit: async (tx, { database, operation }) => {
-        await setTemplate(tx, database.id, (operation.input as RefreshInput).templateId)
-        await setDatabaseState(tx, database.id, 'ready')
-      }
-    }
-  ],
-  failed: (tx, { input }) => recordDropped(tx, input.databaseId)
-}
+import { currentPlan, currentTemplate, type KeptPlan, type KeptTemplate, profileOf } from './register.js'
+import { warmCreate, warmMigrate } from './warm-kinds.js'
 
 /** Promises as many warm databases as `wanted` lacks on this server, for tenants of this plan. Gives the new operations. */
 export async function fillWarm(
@@ -101,13 +19,15 @@ export async function fillWarm(
 ): Promise<OperationRow[]> {
   const { catalog, actor, keys } = context
   const profile = profileOf(plan)
-  const counts = await countWarm(catalog, template.id)
-  const present = counts.find(count => count.serverId === server.id && count.profile === profile)
-  const missing = wanted - (present?.ready ?? 0) - (present?.building ?? 0)
   const engine = await context.engine(server.engine)
   const operations: OperationRow[] = []
-  for (let index = 0; index < missing; index += 1) {
+  for (;;) {
     const operation = await catalog.transaction(actor, async tx => {
+      // Counted under the lock: of two who fill at once, one sees what the other has promised.
+      await lockServer(tx, server.id)
+      const counts = await countWarm(tx, template.id)
+      const present = counts.find(count => count.serverId === server.id && count.profile === profile)
+      if ((present?.ready ?? 0) + (present?.building ?? 0) >= wanted) return undefined
       if (!(await takePlace(tx, server.id))) return undefined
       const id = uuidv7()
       const names = engine.names(id)
@@ -129,10 +49,9 @@ export async function fillWarm(
         claim: null
       })
     })
-    if (!operation) break
+    if (!operation) return operations
     operations.push(operation)
   }
-  return operations
 }
 
 /** Promises to bring every warm database of older versions of the template to this one. Gives the new operations. */

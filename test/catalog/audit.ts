@@ -11,6 +11,7 @@ import { Secret } from '../../src/secret.js'
 import { addServer } from '../../src/servers/add.js'
 import { cordonServer, removeServer, uncordonServer, updateServer } from '../../src/servers/change.js'
 import { buildTemplate } from '../../src/templates/build-template.js'
+import { dropTemplate } from '../../src/templates/drop-template.js'
 import { applyPlans } from '../../src/templates/plans.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { deleteTenant } from '../../src/tenants/delete.js'
@@ -317,6 +318,7 @@ if (!(await skipWithoutPostgres(t))) {
         'template.build',
         'template.version'
       ),
+      'template drop': change(() => dropTemplate(saasctl, 'tiny', {}, { wait: false }), 'template.drop'),
       'operation cancel': change(() => cancelOperation(saasctl, drop), 'operation.cancel'),
       'key backup': change(() => backupKeys(saasctl, new Secret('a long enough passphrase')), 'key.backup'),
       'catalog adopt': change(() => adoptCatalog(catalog, tester), 'catalog.adopt')

@@ -156,7 +156,7 @@ if (!(await skipWithoutPostgres(t))) {
     await heartbeat(catalog, { id: uuidv7(), host: 'here', pid: 1, version: '0' }, ['q'])
     const suspended = await suspendTenant(saasctl, 'acme', { wait: false })
     const id = suspended.operation.id
-    const anyServer = { engine: null, server: null, region: null }
+    const anyServer = { engine: null, server: null, region: null, templateId }
     const rows: Array<[type: string, more: string[], rows: unknown]> = [
       ['Instance', [], await readInstance(catalog)],
       ['CatalogStatus', [], await catalogStatus(catalog)],

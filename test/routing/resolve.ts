@@ -1032,6 +1032,13 @@ t.test('what the wire brings to Fastify', async t => {
     t.equal(await inject({ host: 'acme.saas.test:80@evil' }), 'malformed')
   })
 
+  t.test('a path is read as the client sent it, also when the application rewrites it', async t => {
+    const rewriteUrl = ({ url = '/' }: { url?: string }) => url.replace(/^.*\/t\/[^/]+/, '')
+    const rewriting = await serve(t, [fromPath('/t/:tenant')], { rewriteUrl })
+    t.strictSame(await raw(rewriting, ['GET /t/acme/invoices HTTP/1.1', 'Host: x']), ['path slug acme'])
+    t.strictSame(await raw(rewriting, ['GET http://x/t/acme/invoices HTTP/1.1', 'Host: x']), ['malformed'])
+  })
+
   t.test('HTTP/2 says :authority for Host', async t => {
     const server = fastify({ http2: true })
     const source = fromSubdomain('saas.test')

@@ -1,4 +1,4 @@
-import { createServer, type Server, type Socket, connect } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 
 /** A TCP proxy of the test's own, in this process: the network as it is on a bad day. */
 export interface Proxy {

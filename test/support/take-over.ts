@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OperationRow } from '../../src/catalog/operations.js'
-import { isOver, operationById } from '../../src/catalog/operations.js'
+import { isOver, listOperations, operationById } from '../../src/catalog/operations.js'
 import type { Saasctl } from '../../src/saasctl.js'
 import { runWorker } from '../../src/worker.js'
 import type { ControlPlane } from './control-plane.js'
@@ -35,5 +35,14 @@ export async function untilOver({ catalog }: Saasctl, id: string): Promise<Opera
     const operation = await operationById(catalog, id)
     if (operation && isOver(operation.status)) return operation
     if (performance.now() > until) throw new Error(`Nobody finished it: ${JSON.stringify(operation)}`)
+  }
+}
+
+/** Waits until no operation is open, however often the catalog is away meanwhile. */
+export async function untilAllOver({ catalog }: Saasctl): Promise<void> {
+  for (const until = performance.now() + patienceMs; ; await sleep(30)) {
+    const open = await listOperations(catalog, { open: true, limit: 100 }).catch(() => undefined)
+    if (open?.length === 0) return
+    if (performance.now() > until) throw new Error(`Nobody finished them: ${JSON.stringify(open)}`)
   }
 }

@@ -27,7 +27,11 @@ export async function twoServers(options: TwoServersOptions = {}): Promise<TwoSe
   const { binaries, env } = options
   const template = await tinyTemplate()
   const some = { ...(binaries && { binaries }), config: durable }
-  const plane = await controlPlane({ ...some, addServer: false, env: { ...template.env, SAASCTL_LEASE: '400ms', ...env } })
+  const plane = await controlPlane({
+    ...some,
+    addServer: false,
+    env: { ...template.env, SAASCTL_LEASE: '400ms', ...env }
+  })
   const tenants = await startServer(some)
   const { login, password } = await controlLogin(tenants)
   await addServer(plane.saasctl, {

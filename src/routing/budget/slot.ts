@@ -9,6 +9,7 @@ export class Slot {
   readonly pool: TenantPool
   state: SlotState = 'opening'
   connection: RoutedConnection | undefined
+  openedAt = 0
   /** When it is not lent again however busy it is, in the clock of `performance.now()`. */
   retireAt = Number.POSITIVE_INFINITY
   idleSince = 0

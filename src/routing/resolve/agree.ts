@@ -2,8 +2,8 @@ import type { Claim } from './claim.js'
 import { Refusal } from './refusal.js'
 
 /**
- * Whether the claims led to one and the same tenant, by its id: a slug in the hostname and an id in the token may well be the
- * same. `found` holds what the lookup gave for each claim, in order.
+ * Whether the claims led to one and the same tenant, by its id: a slug in the hostname and an id in the token may well
+ * be the same. `found` holds what the lookup gave for each claim, in order.
  */
 export function agree<T extends { readonly tenantId: string }>(
   claims: readonly Claim[],

@@ -5,10 +5,10 @@ import type { RequestFacts } from './facts.js'
 import { Refusal } from './refusal.js'
 
 /**
- * Which sources may name a route's tenant. Others are not asked. All that name one must name the same, and of those that prove
- * what they say (a token, a trusted caller) at least one must have, so that a token cannot be left out to be believed by
- * hostname alone: `['jwt', 'host']`. With `require` exactly these must have: `{ require: ['jwt', 'host'] }`, or nobody in
- * particular: `{ allow: ['jwt', 'host'], require: [] }`.
+ * Which sources may name a route's tenant. Others are not asked. All that name one must name the same, and of those
+ * that prove what they say (a token, a trusted caller) at least one must have, so that a token cannot be left out to be
+ * believed by hostname alone: `['jwt', 'host']`. With `require` exactly these must have: `{ require: ['jwt', 'host']
+ * }`, or nobody in particular: `{ allow: ['jwt', 'host'], require: [] }`.
  */
 export type SourceChoice =
   | SourceName
@@ -44,8 +44,9 @@ function parts(choice: SourceChoice): { allow: readonly SourceName[]; require?: 
 }
 
 /**
- * What the request says about its tenant: one claim or more, or the refusal that ends it. A source that refuses ends it also
- * when another has named a tenant: a bad token next to a good hostname is no visitor. Synchronous unless a source was not.
+ * What the request says about its tenant: one claim or more, or the refusal that ends it. A source that refuses ends it
+ * also when another has named a tenant: a bad token next to a good hostname is no visitor. Synchronous unless a source
+ * was not.
  */
 export function claimsOf(chosen: Chosen, request: RequestFacts): Claim[] | Refusal | Promise<Claim[] | Refusal> {
   return ask(chosen, request, 0, [])

@@ -12,8 +12,9 @@ export interface CustomOptions {
 const taken = new Set<SourceName>(['jwt', 'host', 'header', 'path'])
 
 /**
- * A source of the application's own, under a name of its own: it finds an id, a slug or nothing. What it returns is checked like
- * any other value. What it throws ends the request as `failed`: the error goes to the log, never into the answer.
+ * A source of the application's own, under a name of its own: it finds an id, a slug or nothing. What it returns is
+ * checked like any other value. What it throws ends the request as `failed`: the error goes to the log, never into the
+ * answer.
  */
 export function custom(
   name: string,

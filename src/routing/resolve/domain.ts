@@ -10,8 +10,9 @@ export interface DomainOptions {
 }
 
 /**
- * The tenant is the owner of the hostname: `billing.acme.example`. Every name of two labels or more outside `except` is a claim,
- * for the lookup to find among the domains whose ownership was proven. ROUTER_CONFIG when `except` holds what is not a hostname.
+ * The tenant is the owner of the hostname: `billing.acme.example`. Every name of two labels or more outside `except` is
+ * a claim, for the lookup to find among the domains whose ownership was proven. ROUTER_CONFIG when `except` holds what
+ * is not a hostname.
  */
 export function fromDomain({ except }: DomainOptions): Source {
   const wrong = except.filter(own => hostnameOf(own) !== own || own === '')

@@ -37,7 +37,8 @@ class FastifyFacts implements RequestFacts {
     return this.request.raw.rawHeaders
   }
 
-  // Fastify believes X-Forwarded-Host only of a peer that trustProxy names (before 5.8.3 of anybody), and then its last entry.
+  // Fastify believes X-Forwarded-Host only of a peer that trustProxy names (before 5.8.3 of anybody), and then its last
+  // entry.
   get forwardedHost(): string | undefined {
     return hasHeader(this, 'x-forwarded-host') ? this.request.host : undefined
   }

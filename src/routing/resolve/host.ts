@@ -11,9 +11,9 @@ const IPV6 = /^\[([0-9a-f:.]{2,45})\](?::\d{1,5})?$/i
 const longest = 253 + '.:65535'.length
 
 /**
- * The hostname in a Host header: lower case, without port and without the one final dot that a full name may have. Empty for an
- * address, which names nobody. Undefined for all else: userinfo, lists, white space, percent signs, letters beyond ASCII (a
- * browser sends those as `xn--`), a port beyond 65535, more than 253 characters.
+ * The hostname in a Host header: lower case, without port and without the one final dot that a full name may have.
+ * Empty for an address, which names nobody. Undefined for all else: userinfo, lists, white space, percent signs,
+ * letters beyond ASCII (a browser sends those as `xn--`), a port beyond 65535, more than 253 characters.
  */
 export function hostnameOf(host: string): string | undefined {
   if (host.length > longest) return undefined
@@ -31,8 +31,8 @@ function isAddress(host: string): boolean {
 }
 
 /**
- * A source that reads the hostname; empty, and not asked, when the request has none or an address. Good claims are remembered by
- * the header's text: parsing costs three times as much as all else.
+ * A source that reads the hostname; empty, and not asked, when the request has none or an address. Good claims are
+ * remembered by the header's text: parsing costs three times as much as all else.
  */
 export function hostSource(read: (hostname: string) => Claim | Refusal | undefined): Source {
   const claims = new QuickLRU<string, Claim>({ maxSize: 5000 })
@@ -53,9 +53,9 @@ export function hostSource(read: (hostname: string) => Claim | Refusal | undefin
 }
 
 /**
- * The one host that a request was sent to. Refused whole: two Host headers, also equal ones (Node and Fastify take the first, a
- * proxy before them may take the last), a Host beside another `:authority`, and a target in absolute form, whose host HTTP
- * (RFC 9112 §3.2.2) puts above the header's and Fastify ignores.
+ * The one host that a request was sent to. Refused whole: two Host headers, also equal ones (Node and Fastify take the
+ * first, a proxy before them may take the last), a Host beside another `:authority`, and a target in absolute form,
+ * whose host HTTP (RFC 9112 §3.2.2) puts above the header's and Fastify ignores.
  */
 function hostOf(request: RequestFacts): string | Refusal | undefined {
   if (!request.url.startsWith('/')) return new Refusal('malformed', 'host', 'The request target is not a path.')

@@ -13,8 +13,8 @@ export function nameOf(algorithm: string, kid: string): string {
 }
 
 /**
- * Asks an issuer for its keys. The address comes from the configuration, never from a token; redirects are not followed and a
- * large answer is not read to its end. Throws when there is no usable answer.
+ * Asks an issuer for its keys. The address comes from the configuration, never from a token; redirects are not followed
+ * and a large answer is not read to its end. Throws when there is no usable answer.
  */
 export async function readKeys(
   url: string,
@@ -46,8 +46,9 @@ async function bodyOf(response: Response): Promise<string> {
 }
 
 /**
- * The public signature keys of a JWK set that the algorithms can use. Others are passed over: encryption keys, secrets (a
- * published one is known to all), private keys, RSA below 2,048 bits, keys without a `kid`. The first of two with one name counts.
+ * The public signature keys of a JWK set that the algorithms can use. Others are passed over: encryption keys, secrets
+ * (a published one is known to all), private keys, RSA below 2,048 bits, keys without a `kid`. The first of two with
+ * one name counts.
  */
 export function keysIn(document: unknown, algorithms: readonly PublicAlgorithm[]): PublishedKeys {
   if (!isRecord(document) || !Array.isArray(document['keys'])) throw new Error('The issuer’s answer is not a JWK set.')

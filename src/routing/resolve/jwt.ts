@@ -25,9 +25,9 @@ export interface JwtOptions {
 }
 
 /**
- * The tenant is a claim, an id or a slug, of a verified token: signed by a configured issuer with a pinned algorithm, for one of
- * its audiences, with `iss`, `aud` and `exp`. Refused: a claim of another type, refresh tokens, `crit`, two Authorization
- * headers. ROUTER_CONFIG when an issuer or its key is not usable.
+ * The tenant is a claim, an id or a slug, of a verified token: signed by a configured issuer with a pinned algorithm,
+ * for one of its audiences, with `iss`, `aud` and `exp`. Refused: a claim of another type, refresh tokens, `crit`, two
+ * Authorization headers. ROUTER_CONFIG when an issuer or its key is not usable.
  */
 export function fromJwt(claimName: ClaimPath, options: JwtOptions): Source {
   const { token = bearerToken, clock = Date.now, by, cacheSize = 2000, clockSkewSeconds = 30, jwks = {} } = options

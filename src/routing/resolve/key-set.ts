@@ -15,8 +15,8 @@ export interface KeySetTimes {
 }
 
 /**
- * The keys that one issuer publishes at a URL. Asked again in the background at half of `maxAgeMs`, and waited for at its end;
- * while the issuer is down nobody waits twice in `maxAgeMs`. No timers: nothing runs when no request does.
+ * The keys that one issuer publishes at a URL. Asked again in the background at half of `maxAgeMs`, and waited for at
+ * its end; while the issuer is down nobody waits twice in `maxAgeMs`. No timers: nothing runs when no request does.
  */
 export class KeySet implements Keys {
   readonly #url: string

@@ -16,8 +16,8 @@ export class VerifyingKey {
 }
 
 /**
- * One issuer's keys, and nobody else's: a cache by `kid` alone lets one issuer's key verify another's tokens (CVE-2026-49998,
- * CVE-2026-50202).
+ * One issuer's keys, and nobody else's: a cache by `kid` alone lets one issuer's key verify another's tokens
+ * (CVE-2026-49998, CVE-2026-50202).
  */
 export interface Keys {
   find(algorithm: Algorithm, kid: unknown, now: number): VerifyingKey | Refusal | Promise<VerifyingKey | Refusal>

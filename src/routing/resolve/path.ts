@@ -10,9 +10,9 @@ const CLIMBS = /(?:\/|\\|%2f|%5c)(?:\.|%2e){1,2}(?:\/|\\|%2f|%5c|$)/i
 const FORBIDDEN = /\\|%00|%5c|\p{Cc}/iu
 
 /**
- * The tenant is the id or slug after a prefix: `/t/:tenant`. A name never needs percent-encoding, so an encoded one is refused;
- * so is a path that climbs (`..`), because a proxy in front may have read it otherwise. Other paths say nothing.
- * ROUTER_CONFIG when the pattern is not a fixed prefix that ends with one parameter.
+ * The tenant is the id or slug after a prefix: `/t/:tenant`. A name never needs percent-encoding, so an encoded one is
+ * refused; so is a path that climbs (`..`), because a proxy in front may have read it otherwise. Other paths say
+ * nothing. ROUTER_CONFIG when the pattern is not a fixed prefix that ends with one parameter.
  */
 export function fromPath(pattern: string): Source {
   const prefix = prefixOf(pattern)

@@ -11,10 +11,10 @@ export interface SubdomainOptions {
 }
 
 /**
- * The tenant is the one label before `base`: `acme.app.example`. The base itself, hosts of the product's own, addresses and
- * hosts elsewhere say nothing; whatever else stands under the base is refused: two labels, `xn--` names, what is no slug.
- * Upper case, a port and one final dot are normalised. X-Forwarded-Host counts as the application's `trustProxy` says.
- * ROUTER_CONFIG when `base` is not a hostname.
+ * The tenant is the one label before `base`: `acme.app.example`. The base itself, hosts of the product's own, addresses
+ * and hosts elsewhere say nothing; whatever else stands under the base is refused: two labels, `xn--` names, what is no
+ * slug. Upper case, a port and one final dot are normalised. X-Forwarded-Host counts as the application's `trustProxy`
+ * says. ROUTER_CONFIG when `base` is not a hostname.
  */
 export function fromSubdomain(base: string, { except = ['api', 'app', 'www'] }: SubdomainOptions = {}): Source {
   if (hostnameOf(base) !== base || base === '') {

@@ -6,8 +6,8 @@ export interface TenantName {
 }
 
 /**
- * An id or a slug as a request may name its tenant; undefined for all else, whatever its type, length or alphabet. Our ids are
- * UUIDv7 and begin with a digit until the year 6400, slugs begin with a letter, and what reads as both is a
+ * An id or a slug as a request may name its tenant; undefined for all else, whatever its type, length or alphabet. Our
+ * ids are UUIDv7 and begin with a digit until the year 6400, slugs begin with a letter, and what reads as both is a
  * slug: nobody can sign up under a slug that is looked up as a neighbour's id.
  */
 export function tenantName(value: unknown): TenantName | undefined {

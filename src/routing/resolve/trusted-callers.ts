@@ -4,8 +4,9 @@ import { unusable } from './config.js'
 import type { RequestFacts } from './facts.js'
 
 /**
- * Who may name a tenant in a header: addresses and networks (`10.1.0.0/16`, `::1`) of the peer that holds the socket, never of
- * X-Forwarded-For; `mutual-tls`, any client whose certificate TLS has verified; or a test of the application's own.
+ * Who may name a tenant in a header: addresses and networks (`10.1.0.0/16`, `::1`) of the peer that holds the socket,
+ * never of X-Forwarded-For; `mutual-tls`, any client whose certificate TLS has verified; or a test of the application's
+ * own.
  */
 export type TrustedCallers = 'mutual-tls' | readonly string[] | ((request: RequestFacts) => boolean)
 

@@ -12,12 +12,14 @@ export interface VerifiedUserOptions {
 }
 
 /**
- * The tenant is a claim of `request.user`, for an application that verifies its tokens itself. It holds under these conditions:
+ * The tenant is a claim of `request.user`, for an application that verifies its tokens itself. It holds under these
+ * conditions:
  * - the hook that fills `request.user` runs before the router's and fills it from a verified token only;
  * - with @fastify/jwt, `verify` pins `algorithms`, `allowedIss`, `allowedAud` and `requiredClaims: ['iss', 'aud', 'exp', claim]`,
  *   and sets no `cacheKeyBuilder` (CVE-2026-35039: a collision returns another user's claims);
  * - a refresh token cannot be used as an access token.
- * `fromJwt` needs none of this. An application's `formatUser` must keep the claim, and `iss` and `aud` where they are compared.
+ * `fromJwt` needs none of this. An application's `formatUser` must keep the claim, and `iss` and `aud` where they are
+ * compared.
  */
 export function fromVerifiedUser(claimName: ClaimPath, options: VerifiedUserOptions = {}): Source {
   if (!isClaimPath(claimName)) throw unusable('fromVerifiedUser: the name of the claim is empty.')

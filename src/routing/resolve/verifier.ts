@@ -30,8 +30,9 @@ const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
 const longest = 16_384
 
 /**
- * Verifies tokens strictly and remembers the good ones. Each hit compares the whole token (a cache by a part of it returned
- * another user's claims, CVE-2026-35039), its expiry and its key. Bad tokens are not remembered: they cannot push good ones out.
+ * Verifies tokens strictly and remembers the good ones. Each hit compares the whole token (a cache by a part of it
+ * returned another user's claims, CVE-2026-35039), its expiry and its key. Bad tokens are not remembered: they cannot
+ * push good ones out.
  */
 export class Verifier {
   readonly #options: VerifierOptions
@@ -67,7 +68,8 @@ export class Verifier {
     let issuer: Issuer | undefined
     try {
       header = decodeProtectedHeader(token)
-      // Read before anything is verified, to choose the issuer; the signature and the claim are checked against that choice.
+      // Read before anything is verified, to choose the issuer; the signature and the claim are checked against that
+      // choice.
       const { iss } = decodeJwt(token)
       issuer = typeof iss === 'string' ? this.#options.issuers.get(iss) : undefined
     } catch {

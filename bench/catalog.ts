@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto'
+import { findTenant, listTenants, type Selector } from '../src/catalog/tenants.js'
+import { type ControlPlane, controlPlane } from '../test/support/control-plane.js'
+import { countries, fillCatalog, servers } from './support/fill-catalog.js'
+import { alternate, type Samples } from './support/measure.js'
+import { figure, ms } from './support/report.js'
+
+// The same questions to a catalog of a thousand tenants and to one of a million, in turn. The million takes 3 GB in memory.
+const few = 1_000
+const many = Number(process.argv[2] ?? 1_000_000)
+
+const slugOf = (n: number) => `s${createHash('md5').update(`slug${n}`).digest('hex').slice(0, 11)}`
+const catalogs: Array<{ plane: ControlPlane; tenants: number }> = []
+try {
+  for (const tenants of [few, many]) {
+    const config = { shared_buffers: '256MB', max_wal_size: '8GB', autovacuum: 'off' }
+    const plane = await controlPlane({ addServer: false, config })
+    catalogs.push({ plane, tenants })
+    await plane.catalogAsSuperuser(client => fillCatalog(client, tenants))
+  }
+  await lookups()
+  await pages()
+} finally {
+  for (const { plane } of catalogs) await plane.close()
+}
+
+async function lookups(): Promise<void> {
+  const rounds = { rounds: 1000, warmUp: 200 }
+  compare('find a tenant by slug', await inBoth(async ({ catalog }, slug) => findTenant(catalog, slug), rounds), 'held')
+  const route = await inBoth(
+    async ({ catalog }, slug) => catalog.query('select * from saasctl.route where slug = $1', [slug]),
+    rounds
+  )
+  compare('the router’s view, by slug', route, 'held')
+}
+
+async function pages(): Promise<void> {
+  const page = (selector: Selector, from: 'start' | 'middle' = 'start', limit = 100) =>
+    inBoth(
+      async ({ catalog }, slug) => listTenants(catalog, selector, { limit, ...(from === 'middle' && { after: slug }) }),
+      { rounds: 100, warmUp: 20 }
+    )
+  compare('first page of 100', await page({}), 'held')
+  compare('a page from the middle', await page({}, 'middle'), 'held')
+  compare('page of a plan (16 %)', await page({ plan: 'pro' }), 'held')
+  compare('page of a rare plan (4 %)', await page({ plan: 'enterprise' }), 'reported')
+  compare('page of a status (3 %)', await page({ statuses: ['suspended'] }), 'reported')
+  compare(`page of a label (1 of ${countries})`, await page({ labels: { country: 'c7' } }), 'reported')
+  compare(`page of a server (1 of ${servers})`, await page({ server: 'server-7' }), 'reported')
+  compare(
+    'label and server, from the middle',
+    await page({ labels: { country: 'c7' }, server: 'server-7' }, 'middle'),
+    'reported'
+  )
+}
+
+type Ask = (saasctl: ControlPlane['saasctl'], slug: string) => Promise<unknown>
+
+/** Asks both catalogs for tenants that are spread over all of them. */
+async function inBoth(ask: Ask, rounds: { rounds: number; warmUp: number }): Promise<[Samples, Samples]> {
+  let asked = 0
+  const variant = (index: number) => async () => {
+    const { plane, tenants } = catalogs[index] as (typeof catalogs)[number]
+    await ask(plane.saasctl, slugOf((++asked * 7919) % tenants))
+  }
+  const { small, large } = await alternate({ small: variant(0), large: variant(1) }, rounds)
+  return [small, large]
+}
+
+function compare(what: string, [small, large]: [Samples, Samples], target: 'held' | 'reported'): void {
+  const of = (samples: Samples) => `p50 ${ms(samples.median)}, p99 ${ms(samples.p99)}`
+  figure({
+    what,
+    measured: of(large),
+    against: `${few} tenants ${of(small)}`,
+    ratio: large.p99 / small.p99,
+    ...(target === 'held' && { target: { atMost: 1.3 } })
+  })
+}

@@ -1,0 +1,24 @@
+import { Command, type Option } from 'commander'
+import { environment } from './environment.js'
+
+/** A consent that stands in the environment would be given to commands that nobody has thought of. */
+const never = new Set(['yes', 'confirm', 'now', 'reveal', 'all', 'help'])
+/** These are settings: src/config.ts reads their variables. */
+const settings = new Set(['catalog', 'home', 'embedded', 'concurrency'])
+
+/** A command whose every flag can come from its SAASCTL_ variable; "0", "no", "off" and "false" leave a switch off. */
+export class SaasctlCommand extends Command {
+  override createCommand(name?: string): SaasctlCommand {
+    return new SaasctlCommand(name)
+  }
+
+  override addOption(option: Option): this {
+    const name = option.name()
+    const variable = `SAASCTL_${name.toUpperCase().replaceAll('-', '_')}`
+    const value = environment[variable]
+    const isSwitch = !option.required && !option.optional
+    const says = value !== undefined && value !== '' && !(isSwitch && /^(0|no|off|false)$/i.test(value))
+    if (says && !never.has(name) && !settings.has(name)) option.env(variable)
+    return super.addOption(option)
+  }
+}
