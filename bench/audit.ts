@@ -31,11 +31,13 @@ try {
       {
         append: () =>
           repeat(chain =>
-            client.query('select from saasctl.audit_append($1, $2, $3, $4, $5, $6)', [
-              ...[chain, 'somebody', 'asserted', action, chain, payload]
-            ])
+            client.query({
+              name: 'append',
+              text: 'select from saasctl.audit_append($1, $2, $3, $4, $5, $6)',
+              values: [chain, 'somebody', 'asserted', action, chain, payload]
+            })
           ),
-        row: () => repeat(chain => client.query(bare, [chain, action, payload]))
+        row: () => repeat(chain => client.query({ name: 'row', text: bare, values: [chain, action, payload] }))
       },
       { rounds: 30, warmUp: 5 }
     )

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { findTenant, listTenants, type Selector } from '../src/catalog/tenants.js'
 import { type ControlPlane, controlPlane } from '../test/support/control-plane.js'
-import { countries, fillCatalog, servers } from './support/fill-catalog.js'
+import { countries, fillCatalog, serversFor } from './support/fill-catalog.js'
 import { alternate, type Samples } from './support/measure.js'
 import { figure, ms } from './support/report.js'
 
@@ -35,23 +35,22 @@ async function lookups(): Promise<void> {
 }
 
 async function pages(): Promise<void> {
-  const page = (selector: Selector, from: 'start' | 'middle' = 'start', limit = 100) =>
+  const page = (selector: Selector, from: 'start' | 'middle' = 'start') =>
     inBoth(
-      async ({ catalog }, slug) => listTenants(catalog, selector, { limit, ...(from === 'middle' && { after: slug }) }),
+      async ({ catalog }, slug) =>
+        listTenants(catalog, selector, { limit: 100, ...(from === 'middle' && { after: slug }) }),
       { rounds: 100, warmUp: 20 }
     )
   compare('first page of 100', await page({}), 'held')
   compare('a page from the middle', await page({}, 'middle'), 'held')
   compare('page of a plan (16 %)', await page({ plan: 'pro' }), 'held')
-  compare('page of a rare plan (4 %)', await page({ plan: 'enterprise' }), 'reported')
+  // From here on the small catalog has less than a page, or reads the whole of itself: the times say more than the ratio.
+  compare('page of a plan (4 %)', await page({ plan: 'enterprise' }), 'reported')
   compare('page of a status (3 %)', await page({ statuses: ['suspended'] }), 'reported')
   compare(`page of a label (1 of ${countries})`, await page({ labels: { country: 'c7' } }), 'reported')
-  compare(`page of a server (1 of ${servers})`, await page({ server: 'server-7' }), 'reported')
-  compare(
-    'label and server, from the middle',
-    await page({ labels: { country: 'c7' }, server: 'server-7' }, 'middle'),
-    'reported'
-  )
+  compare(`page of a server (1 of ${serversFor(many)})`, await page({ server: 'server-0' }), 'reported')
+  const both = { labels: { country: 'c7' }, server: 'server-0' }
+  compare('page of label and server, from the middle', await page(both, 'middle'), 'reported')
 }
 
 type Ask = (saasctl: ControlPlane['saasctl'], slug: string) => Promise<unknown>

@@ -97,10 +97,13 @@ try {
 async function request(pool: TenantPool): Promise<void> {
   const lease = pool.lease()
   try {
-    const { driver } = (await lease.acquire()) as {
-      driver: { query(text: string, values: unknown[]): Promise<unknown> }
+    const connection = await lease.acquire()
+    const client = connection.driver as pg.Client
+    try {
+      await client.query('select id, body from notes where id = $1', [1 + Math.floor(Math.random() * 1_000)])
+    } finally {
+      lease.release(connection, false)
     }
-    await driver.query('select id, body from notes where id = $1', [1 + Math.floor(Math.random() * 1_000)])
   } finally {
     lease.end()
   }

@@ -32,6 +32,8 @@ export async function onTenants(session: Session, slugs: string[], verb: string,
   const lines = await Promise.all(slugs.map(slug => queue.add(() => lineOf(session, slug, act))))
   session.progress.clear()
   session.print.list(lines, ['slug', 'result', 'status', 'operation', 'message'])
+  const started = lines.find(line => line.result === 'started')
+  if (started?.operation) await sayWhoWorks(session.saasctl.operations, started.operation, session.progress)
   report(session, lines, verb)
 }
 

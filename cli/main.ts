@@ -8,6 +8,8 @@ import { makeProgram, usageError } from './program.js'
 
 // A reader that has seen enough, such as `head`, is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+// Nobody reads what is said beside the data: the work and its exit code are not touched by that.
+process.stderr.on('error', () => {})
 
 /** Runs one command line. The only place where an error becomes an exit code. */
 async function run(argv: string[]): Promise<number> {

@@ -187,6 +187,17 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal((await serverByName(catalog, 'second'))?.capacity, null, 'null is no bound')
   })
 
+  t.test('a control password copied to another server’s row opens nothing', async t => {
+    const { id, controlPassword = Buffer.of() } = (await serverByName(catalog, 'second')) ?? {}
+    await catalog.query(
+      `update saasctl.server set control_password = (select control_password from saasctl.server where name = 'main') where id = $1`,
+      [id]
+    )
+    await t.rejects(checkServer(saasctl, 'second'), { code: 'KEY_WRONG' })
+    await catalog.query('update saasctl.server set control_password = $2 where id = $1', [id, controlPassword])
+    t.equal((await checkServer(saasctl, 'second')).server.name, 'second')
+  })
+
   t.test('tenants go to the least loaded server, by the share of what each may hold', async t => {
     await buildTemplate(saasctl, 'tiny', { again: false, warm: undefined }, wait)
     await updateServer(saasctl, 'main', { capacity: 10 })

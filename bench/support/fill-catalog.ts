@@ -1,19 +1,21 @@
 import type pg from 'pg'
 
-export const servers = 20
+/** Of 2,500 databases each, which is what one can hold. */
+export const serversFor = (tenants: number) => Math.ceil(tenants / 2500)
 export const countries = 50
 
 /**
- * Fills an empty catalog with tenants as a grown one has them: placed on 20 servers, each with its database, four logins and
+ * Fills an empty catalog with tenants as a grown one has them: placed on servers, each with its database, four logins and
  * two data keys, rows of the usual size. Slugs are in no order of time. Triggers and foreign keys rest meanwhile, so the
  * session must be a superuser's.
  */
 export async function fillCatalog(superuser: pg.Client, tenants: number): Promise<void> {
+  const servers = serversFor(tenants)
   await superuser.query(`set session_replication_role = replica; set synchronous_commit = off; set work_mem = '256MB'`)
   await superuser.query(`
     insert into saasctl.server (id, name, engine, host, port, maintenance, control_login, control_password, databases)
-      select ${id('5', 'n')}, 'server-' || n, 'postgres', '10.0.0.' || n, 5432, 'postgres', 'saasctl_server',
-        decode(repeat('ab', 80), 'hex'), ${tenants} / ${servers}
+      select ${id('5', 'n')}, 'server-' || n, 'postgres', '10.0.' || n / 256 || '.' || n % 256, 5432, 'postgres', 'saasctl_server',
+        decode(repeat('ab', 80), 'hex'), ${Math.ceil(tenants / servers)}
       from generate_series(0, ${servers - 1}) n;
     insert into saasctl.template (id, name, version, checksum, definition)
       values (${id('6', '0')}, 'standard', 1, repeat('a', 64), '{}');

@@ -1,5 +1,6 @@
 import { isUuid } from '../names.js'
 import type { Queryable } from './catalog.js'
+import { serverByName } from './servers.js'
 
 export const tenantStatuses = ['creating', 'active', 'suspended', 'deleted', 'purging', 'purged', 'failed'] as const
 export type TenantStatus = (typeof tenantStatuses)[number]
@@ -70,9 +71,13 @@ export async function listTenants(
 ): Promise<PlacedTenant[]> {
   const values: unknown[] = []
   const parameter = (value: unknown) => `$${values.push(value)}`
-  const conditions = [`t.status = any(${parameter(selector.statuses ?? ['creating', 'active', 'suspended'])})`]
+  const statuses = selector.statuses ?? ['creating', 'active', 'suspended']
+  // One status is said as an equation: then its index gives the page in order.
+  const conditions = [
+    statuses.length === 1 ? `t.status = ${parameter(statuses[0])}` : `t.status = any(${parameter(statuses)})`
+  ]
   // Said as the partial index says it, so that the planner can use it.
-  if (!selector.statuses?.some(status => status === 'purged' || status === 'failed'))
+  if (!statuses.some(status => status === 'purged' || status === 'failed'))
     conditions.push(`t.status not in ('purged', 'failed')`)
   if (page.after !== undefined) conditions.push(`t.slug > ${parameter(page.after)}`)
   if (selector.slugs) conditions.push(`t.slug = any(${parameter(selector.slugs)})`)
@@ -81,7 +86,12 @@ export async function listTenants(
   if (selector.template) conditions.push(`t.template = ${parameter(selector.template)}`)
   if (selector.labels && Object.keys(selector.labels).length > 0)
     conditions.push(`t.labels @> ${parameter(selector.labels)}`)
-  if (selector.server) conditions.push(`s.name = ${parameter(selector.server)} and s.status <> 'removed'`)
+  if (selector.server !== undefined) {
+    // By id: the planner knows how many databases an id means. By name it walked through a million tenants for thirty.
+    const server = await serverByName(q, selector.server)
+    if (!server) return []
+    conditions.push(`d.server_id = ${parameter(server.id)}`)
+  }
   return q.query<PlacedTenant>(
     `${placed} where ${conditions.join(' and ')} order by t.slug, t.id limit ${parameter(page.limit)}`,
     values

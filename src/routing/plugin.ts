@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import type { DataSource, EntityManager } from 'typeorm'
 import { asSaasctlError, SaasctlError } from '../errors.js'
@@ -46,23 +46,25 @@ export interface Refused {
 }
 
 interface State {
-  session: TenantSession | undefined
-  guard: Guard | undefined
+  session: TenantSession
+  guard: Guard
 }
+
+/** Where a request keeps what the router knows of it: a property that exists from the start, so that requests keep one shape. */
+const STATE = Symbol('saasctl.state')
+type Stateful = FastifyRequest & { [STATE]: State | null }
 
 /** Tenants whose requests are counted at most, besides those that have one under way. */
 const GUARDS = 10_000
-
-const states = new WeakMap<FastifyRequest, State>()
 
 /** One answer for unknown, foreign, suspended and disagreeing: two would tell an outsider which tenants exist. */
 const notFound = { statusCode: 404, code: 'TENANT_REFUSED', error: 'Not Found', message: 'Not found.' }
 
 async function plugin(app: FastifyInstance, { tenants, resolve, onRefused }: PluginOptions): Promise<void> {
   const everywhere = chooseSources(resolve)
-  const chosen = new Map<SourceChoice, Chosen>()
   const guards = new Map<string, Guard>()
 
+  app.decorateRequest(STATE, null)
   app.decorateRequest('tenant', {
     getter(this: FastifyRequest) {
       return sessionOf(this).tenant
@@ -77,21 +79,17 @@ async function plugin(app: FastifyInstance, { tenants, resolve, onRefused }: Plu
     return sessionOf(this).transaction(work)
   })
 
-  // A wrong name of a source must stop the start, not the first request.
+  // Each route gets its own hook, made once: a wrong name of a source stops the start, and a request looks nothing up. It runs
+  // after the application's own onRequest hooks, so that what they verified is there.
+  const ours = new WeakSet<object>()
   app.addHook('onRoute', route => {
     const choice = route.config?.tenant
-    if (choice !== undefined && choice !== false) chosen.set(choice, chooseSources(resolve, choice))
-  })
-
-  app.addHook('onRequest', (request, reply, done) => {
-    const { config } = request.routeOptions
-    if (config.tenant === false || request.is404) return done()
-    const sources = (config.tenant && chosen.get(config.tenant)) || everywhere
-    const named = claimsOf(sources, factsOf(request))
-    // Nearly every request is decided here, without a promise: its claims are read, and its tenant is known.
-    const known = Array.isArray(named) ? peekAll(named) : undefined
-    if (known && Array.isArray(named)) return conclude(request, reply, named, known, done)
-    void decide(request, reply, named, done)
+    const before = [route.onRequest ?? []].flat()
+    // A HEAD route is made from its GET, hook included.
+    if (choice === false || before.some(hook => ours.has(hook))) return
+    const hook = nameTenant(choice === undefined ? everywhere : chooseSources(resolve, choice))
+    ours.add(hook)
+    route.onRequest = [...before, hook]
   })
   app.addHook('onResponse', (request, _reply, done) => {
     leave(request)
@@ -102,6 +100,16 @@ async function plugin(app: FastifyInstance, { tenants, resolve, onRefused }: Plu
     done()
   })
   app.addHook('onClose', () => tenants.close())
+
+  function nameTenant(sources: Chosen): onRequestHookHandler {
+    return (request, reply, done) => {
+      const named = claimsOf(sources, factsOf(request))
+      // Nearly every request is decided here, without a promise: its claims are read, and its tenant is known.
+      const known = Array.isArray(named) ? peekAll(named) : undefined
+      if (known && Array.isArray(named)) conclude(request, reply, named, known, done)
+      else void decide(request, reply, named, done)
+    }
+  }
 
   function peekAll(claims: readonly Claim[]): Array<Route | undefined> | undefined {
     const routes: Array<Route | undefined> = []
@@ -121,9 +129,11 @@ async function plugin(app: FastifyInstance, { tenants, resolve, onRefused }: Plu
   ): Promise<void> {
     try {
       const claims = await named
-      if (claims instanceof Refusal) return refuse(request, reply, claims)
-      const routes = await Promise.all(claims.map(({ by, value }) => tenants.find({ by, value })))
-      conclude(request, reply, claims, routes, done)
+      if (claims instanceof Refusal) refuse(request, reply, claims)
+      else {
+        const routes = await Promise.all(claims.map(({ by, value }) => tenants.find({ by, value })))
+        conclude(request, reply, claims, routes, done)
+      }
     } catch (error) {
       answer(request, reply, asSaasctlError(error))
     }
@@ -137,16 +147,22 @@ async function plugin(app: FastifyInstance, { tenants, resolve, onRefused }: Plu
     done: (error?: Error) => void
   ): void {
     const route = agree(claims, routes)
-    if (route instanceof Refusal) return refuse(request, reply, route)
-    if (route.status !== 'active') return void closed(request, reply, claims, route)
+    if (route instanceof Refusal) refuse(request, reply, route)
+    else if (route.status !== 'active') void closed(request, reply, claims, route)
+    else if (letIn(request, reply, route)) done()
+  }
+
+  /** Counts the request; false when it was answered because the plan allows no more just now. */
+  function letIn(request: FastifyRequest, reply: FastifyReply, route: Route): boolean {
     const guard = guardOf(route)
     try {
       guard.enter()
     } catch (error) {
-      return answer(request, reply, asSaasctlError(error))
+      answer(request, reply, asSaasctlError(error))
+      return false
     }
-    states.set(request, { session: tenants.session(route), guard })
-    done()
+    ;(request as Stateful)[STATE] = { session: tenants.session(route), guard }
+    return true
   }
 
   /** Suspended or deleted: the one refusal, unless the caller has proven that it is the tenant's own. */
@@ -158,7 +174,10 @@ async function plugin(app: FastifyInstance, { tenants, resolve, onRefused }: Plu
   ): Promise<void> {
     const refusal = new Refusal('unknown', undefined, `Tenant ${route.slug} is ${route.status}.`)
     const proven = claims.find(({ verified }) => verified)
-    if (!onRefused || !proven) return refuse(request, reply, refusal)
+    if (!onRefused || !proven) {
+      refuse(request, reply, refusal)
+      return
+    }
     request.log.info({ tenantId: route.tenantId, reason: route.status }, 'refused')
     try {
       await onRefused(
@@ -174,8 +193,8 @@ async function plugin(app: FastifyInstance, { tenants, resolve, onRefused }: Plu
 
   function refuse(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): void {
     request.log.info({ reason: refusal.reason, source: refusal.source, detail: refusal.detail }, 'refused')
-    if (refusal.status === 404) return void reply.code(404).send(notFound)
-    answer(request, reply, unavailable(refusal))
+    if (refusal.status === 404) reply.code(404).send(notFound)
+    else answer(request, reply, unavailable(refusal))
   }
 
   /** The tenant's own trouble, as 429 or 503 with the time to come again; what happened inside stays in the log. */
@@ -206,12 +225,12 @@ async function plugin(app: FastifyInstance, { tenants, resolve, onRefused }: Plu
   }
 
   function leave(request: FastifyRequest): void {
-    const state = states.get(request)
-    if (!state?.session) return
+    const state = (request as Stateful)[STATE]
+    if (!state) return
+    ;(request as Stateful)[STATE] = null
     const left = state.session.end()
     if (left > 0) request.log.warn({ connections: left }, 'the handler did not await its database work; it was stopped')
-    state.guard?.leave()
-    state.session = undefined
+    state.guard.leave()
   }
 }
 
@@ -229,8 +248,8 @@ function unavailable(refusal: Refusal): SaasctlError {
 }
 
 function sessionOf(request: FastifyRequest): TenantSession {
-  const session = states.get(request)?.session
-  if (session) return session
+  const state = (request as Stateful)[STATE]
+  if (state) return state.session
   throw new SaasctlError('TENANT_REFUSED', 'This request is for no tenant, or has ended.', {
     hint: 'Use request.tenant within the handler, on routes whose config does not say tenant: false.'
   })

@@ -140,7 +140,7 @@ t.test('a suspension while a resumption is at work wins, whichever is stopped an
 t.test('two workers share twenty creations; one is killed, and all are made, each once', async t => {
   const env = { ...plane.env, SAASCTL_CONCURRENCY: '2' }
   const workers = [startWorkerProcess(env), startWorkerProcess(env)] as const
-  t.teardown(() => workers.forEach(worker => worker.kill('SIGKILL')))
+  for (const worker of workers) t.teardown(() => worker.kill('SIGKILL'))
   await Promise.all(workers.map(worker => worker.says(({ log }) => /is ready/.test(log?.message ?? ''))))
   const slugs = Array.from({ length: 20 }, () => newSlug())
   for (const slug of slugs) await doVerb(saasctl, 'create', { slug, wait: false })

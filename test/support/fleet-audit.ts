@@ -25,7 +25,8 @@ export async function fleetAudit(
   const fleet = await readFleet(plane.saasctl)
   const findings = [...auditLedger(fleet), ...(await auditChains(plane.saasctl.catalog, fleet))]
   for (const server of fleet.servers) {
-    const test = servers.find(({ port }) => port === server.port)
+    // One that is known by a proxy's port is recognized by being the only one.
+    const test = servers.length === 1 ? servers[0] : servers.find(({ port }) => port === server.port)
     if (!test) findings.push(`Server ${server.name} is not one of the test's.`)
     else findings.push(...(await auditServer(fleet, server, test, folders)))
   }

@@ -10,20 +10,25 @@ export interface Proxy {
    * are refused with a reset.
    */
   mode: 'pass' | 'silent' | 'closed'
-  /** The next time a client says `text`: the server hears it and does it, and the client gets a reset for an answer. Once. */
-  loseAnswerTo(text: string, skip?: number): Promise<void>
-  /** The next time a client says `text`: the server does not hear it any more, and the client gets a reset. Once. */
-  cutBefore(text: string, skip?: number): Promise<void>
+  /** Lost on the way the next time that a client says `text`, or anything when it is empty, after `skip` times; once. */
+  lose(what: Lost, text: string, skip?: number): Trap
   /** Resets every connection there is. */
   cut(): void
   close(): Promise<void>
 }
 
-interface Trap {
+/**
+ * `question`: the server does not hear it. `answer`: the server hears it and does it. In both cases the client gets a reset,
+ * and cannot tell.
+ */
+export type Lost = 'question' | 'answer'
+
+export interface Trap {
+  what: Lost
   text: string
   skip: number
-  heard: boolean
-  sprung: () => void
+  /** Whether it has happened. */
+  sprung: boolean
 }
 
 interface Link {
@@ -40,11 +45,6 @@ export async function proxyTo(target: { host: string; port: number }): Promise<P
     client.resetAndDestroy()
     server.destroy()
   }
-  const set = (text: string, skip: number, heard: boolean) =>
-    new Promise<void>(resolve => {
-      trap = { text, skip, heard, sprung: resolve }
-    })
-
   /** Whether the piece may go on to the server. */
   const hear = (link: Link, piece: Buffer): boolean => {
     if (!trap || !piece.includes(trap.text)) return true
@@ -52,14 +52,14 @@ export async function proxyTo(target: { host: string; port: number }): Promise<P
       trap.skip -= 1
       return true
     }
-    const sprung = trap
-    trap = undefined
-    if (sprung.heard) link.losing = sprung
+    const { what } = trap
+    if (what === 'answer') link.losing = trap
     else {
+      trap.sprung = true
       reset(link)
-      sprung.sprung()
     }
-    return sprung.heard
+    trap = undefined
+    return what === 'answer'
   }
 
   const listener: Server = createServer(client => {
@@ -84,8 +84,8 @@ export async function proxyTo(target: { host: string; port: number }): Promise<P
     carry(client, server, piece => hear(link, piece))
     carry(server, client, () => {
       if (!link.losing) return true
+      link.losing.sprung = true
       reset(link)
-      link.losing.sprung()
       return false
     })
   })
@@ -95,8 +95,10 @@ export async function proxyTo(target: { host: string; port: number }): Promise<P
     port: typeof address === 'object' ? (address?.port ?? 0) : 0,
     latency: 0,
     mode: 'pass',
-    loseAnswerTo: (text, skip = 0) => set(text, skip, true),
-    cutBefore: (text, skip = 0) => set(text, skip, false),
+    lose: (what, text, skip = 0) => {
+      trap = { what, text, skip, sprung: false }
+      return trap
+    },
     cut: () => {
       for (const link of links) reset(link)
     },
