@@ -1,11 +1,18 @@
 /** The public API: what programs that provision and look after tenants are built on. */
-export { configFile, type Config, loadConfig } from './config.js'
+export { type Config, configFile, loadConfig } from './config.js'
 export { type ErrorCode, errorTable, SaasctlError } from './errors.js'
-export { open, type OpenOptions, type Saasctl } from './saasctl.js'
+export { type OpenOptions, open, type Saasctl } from './saasctl.js'
 export { Secret } from './secret.js'
 export { addServer, type NewServer } from './servers/add.js'
-export { checkServer, cordonServer, removeServer, type ServerUpdate, uncordonServer, updateServer } from './servers/change.js'
-export { buildTemplate, type BuildWish, type BuiltLine } from './templates/build-template.js'
+export {
+  checkServer,
+  cordonServer,
+  removeServer,
+  type ServerUpdate,
+  uncordonServer,
+  updateServer
+} from './servers/change.js'
+export { type BuildWish, type BuiltLine, buildTemplate } from './templates/build-template.js'
 export { listTemplates, showTemplate } from './templates/list.js'
 export { applyPlans, listPlans, showPlan } from './templates/plans.js'
 export { createTenant, type NewTenant } from './tenants/create.js'

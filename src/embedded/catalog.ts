@@ -24,7 +24,9 @@ export async function embeddedCatalogUrl(
   if (kept?.madeFor === server.dataDir) return url(server, server.catalog.database, kept.login, kept.password)
   report('Making the catalog (once).')
   await migrateCatalog(embeddedAdminUrl(server))
-  const made = new URL((await createCatalogLogin(embeddedAdminUrl(server), 'control', { name: 'embedded', proof: 'asserted' })).url)
+  const made = new URL(
+    (await createCatalogLogin(embeddedAdminUrl(server), 'control', { name: 'embedded', proof: 'asserted' })).url
+  )
   const login = { login: made.username, password: made.password, madeFor: server.dataDir }
   await write(file, login)
   return url(server, server.catalog.database, login.login, login.password)

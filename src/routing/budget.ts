@@ -2,13 +2,13 @@ import type { RoutedConnection } from '../engines/routing.js'
 import { SaasctlError } from '../errors.js'
 import { Alarm } from './budget/alarm.js'
 import { Books } from './budget/books.js'
-import { Ceiling } from './budget/ceiling.js'
-import { Chain } from './budget/chain.js'
+import { Limits } from './budget/limits.js'
+import { Line } from './budget/line.js'
 import { type BudgetOptions, type BudgetStatistics, defaults } from './budget/options.js'
 import { budgetClosed, heldAndFull, queueFull, tookTooLong } from './budget/refusals.js'
 import type { Slot } from './budget/slot.js'
 import { Turns } from './budget/turns.js'
-import { Waiter } from './budget/waiter.js'
+import type { Waiter } from './budget/waiter.js'
 import type { Lease } from './lease.js'
 import { TenantPool, type TenantPoolOptions } from './tenant-pool.js'
 
@@ -25,10 +25,10 @@ const SLICE_MS = 20
 export class ServerBudget {
   readonly name: string
   readonly #options: Required<Omit<BudgetOptions, 'name' | 'max' | 'waited'>> & Pick<BudgetOptions, 'waited'>
-  readonly #ceiling: Ceiling
   readonly #books = new Books()
+  readonly #limits: Limits
+  readonly #line: Line
   readonly #turns = new Turns()
-  readonly #waiting = new Chain<Waiter>()
   readonly #pools = new Set<TenantPool>()
   readonly #alarm = new Alarm(() => this.#ring())
   readonly #counts = { opens: 0, failures: 0, refusals: 0, evictions: 0, yields: 0, timeouts: 0 }
@@ -37,8 +37,9 @@ export class ServerBudget {
 
   constructor({ name, max, ...options }: BudgetOptions) {
     this.name = name
-    this.#ceiling = new Ceiling(max)
     this.#options = { ...defaults, ...options }
+    this.#limits = new Limits(this.#books, max)
+    this.#line = new Line(this.#options.acquireMs)
   }
 
   /** A pool for one way to one tenant's database. Nothing is opened yet. */
@@ -52,14 +53,14 @@ export class ServerBudget {
   get statistics(): BudgetStatistics {
     const { total, opening, lent, closing, idle } = this.#books
     return {
-      max: this.#ceiling.max,
-      ceiling: this.#ceiling.at(performance.now()),
+      max: this.#limits.server.max,
+      ceiling: this.#limits.server.at(performance.now()),
       total,
       idle: idle.size,
       lent,
       opening,
       closing,
-      waiting: this.#waiting.size,
+      waiting: this.#line.length,
       tenants: this.#pools.size,
       ...this.#counts
     }
@@ -71,8 +72,8 @@ export class ServerBudget {
    */
   resize(max: number): Promise<void> {
     const { idle } = this.#books
-    this.#ceiling.max = max
-    while (this.#books.total - this.#books.closing > max && idle.first) this.close(idle.first.value)
+    this.#limits.server.max = max
+    while (this.#limits.coming(performance.now()) < 0 && idle.first) this.close(idle.first.value)
     this.#renew()
     if (this.#books.total <= max) return Promise.resolve()
     return new Promise(resolve => this.#shrinking.push(resolve))
@@ -87,21 +88,25 @@ export class ServerBudget {
 
   /** For leases: a connection of the lease's tenant. */
   lend(lease: Lease): Promise<RoutedConnection> {
-    const idle = lease.pool.idle.last?.value
-    return idle ? Promise.resolve(this.#hand(idle, lease)) : this.#wait(lease)
+    for (let idle = lease.pool.idle.last; idle; idle = lease.pool.idle.last) {
+      if (!idle.value.connection?.inDoubt) return Promise.resolve(this.#hand(idle.value, lease))
+      this.close(idle.value)
+    }
+    return this.#wait(lease)
   }
 
   /** For leases: the connection comes back. One that is gone already is fine. */
   release(slot: Slot, doubt: boolean): void {
     if (slot.state !== 'lent') return
     const now = performance.now()
-    if (doubt || slot.connection?.inDoubt || this.#mustGo(slot, now)) this.close(slot)
+    const over = now >= slot.retireAt || this.#limits.exceededBy(slot, now)
+    if (doubt || over || slot.connection?.inDoubt) this.close(slot)
     else this.#settle(slot, now)
   }
 
   /** For pools: whoever waited has ended. */
   giveUp(waiter: Waiter, reason: unknown): void {
-    this.#leave(waiter)
+    this.#line.leave(waiter)
     this.#note(waiter.pool, performance.now())
     waiter.refuse(reason)
   }
@@ -133,33 +138,18 @@ export class ServerBudget {
     const urgent = lease.inTransaction
     if (urgent && !this.#canServe(pool, now)) return Promise.reject(heldAndFull(pool.name))
     if (pool.waiters.size >= this.#options.queue) return Promise.reject(queueFull(pool.name, pool.waiters.size))
-    return new Promise((give, refuse) => {
-      const waiter = new Waiter(lease, now, urgent, give, refuse)
-      if (urgent) pool.waiters.prepend(waiter.ofTenant)
-      else pool.waiters.append(waiter.ofTenant)
-      if (urgent) pool.urgent += 1
-      lease.waiting += 1
-      this.#waiting.append(waiter.ofServer)
-      this.#alarm.at(now + this.#options.acquireMs, true)
-      this.#note(pool, now)
-      this.#pump(now)
-    })
-  }
-
-  #leave(waiter: Waiter): void {
-    const { pool, lease } = waiter
-    pool.waiters.remove(waiter.ofTenant)
-    this.#waiting.remove(waiter.ofServer)
-    if (waiter.urgent) pool.urgent -= 1
-    lease.waiting -= 1
+    const given = this.#line.join(lease, now, urgent)
+    this.#alarm.at(this.#line.deadline, true)
+    this.#note(pool, now)
+    this.#pump(now)
+    return given
   }
 
   /** Whether a connection will come without anybody giving theirs back. */
   #canServe(pool: TenantPool, now: number): boolean {
     if (pool.opening > pool.urgent) return true
-    const { total, closing, idle } = this.#books
-    const free = this.#ceiling.at(now) - total + closing + idle.size
-    return pool.count < this.#limitOf(pool, now) && free > this.#turns.urgentWanted
+    const free = this.#limits.coming(now) + this.#books.idle.size
+    return this.#limits.roomOf(pool, now) > 0 && free > this.#turns.urgentWanted
   }
 
   /** A connection is free: for whoever waits in its tenant, or for a tenant with less, or for later. */
@@ -175,7 +165,7 @@ export class ServerBudget {
       this.#counts.yields += 1
       this.close(slot)
     } else {
-      this.#leave(waiter)
+      this.#line.leave(waiter)
       this.#options.waited?.(now - waiter.since, pool.name)
       waiter.give(this.#hand(slot, waiter.lease))
     }
@@ -194,30 +184,22 @@ export class ServerBudget {
   #yields({ pool, openedAt }: Slot, now: number): boolean {
     const other = this.#turns.next
     if (!other || other === pool || this.#books.idle.size > 0 || now - openedAt < SLICE_MS) return false
-    if (this.#coming(now) >= Math.min(this.#turns.wanted, this.#options.gate)) return false
+    if (this.#limits.coming(now) >= Math.min(this.#turns.wanted, this.#options.gate)) return false
     return other.active === 0 || pool.active > other.active + 1
-  }
-
-  #mustGo({ pool, retireAt }: Slot, now: number): boolean {
-    const { total, closing } = this.#books
-    return now >= retireAt || total - closing > this.#ceiling.at(now) || pool.active > pool.ceiling.at(now)
-  }
-
-  /** Connections that may be opened now, or as soon as others have closed. */
-  #coming(now: number): number {
-    return this.#ceiling.at(now) - this.#books.total + this.#books.closing
   }
 
   /** Opens what may be opened, and makes room for what may be opened next. */
   #pump(now: number): void {
-    const [books, turns, ceiling, { gate }] = [this.#books, this.#turns, this.#ceiling, this.#options]
+    const { opening, idle } = this.#books
+    const [turns, { server }, { gate }] = [this.#turns, this.#limits, this.#options]
     if (turns.wanted === 0) return
-    this.#alarm.at(ceiling.changesAfter(now), true)
-    if (now < ceiling.pausedUntil) return
-    while (turns.next && books.total < ceiling.at(now) && books.opening < gate) this.#open(turns.next, now)
-    for (let coming = this.#coming(now); coming < Math.min(turns.wanted, gate) && books.idle.first; coming += 1) {
+    this.#alarm.at(server.changesAfter(now), true)
+    if (now < server.pausedUntil) return
+    const room = Math.min(server.at(now) - this.#books.total, gate - opening)
+    for (let opened = 0; opened < room && turns.next; opened += 1) this.#open(turns.next, now)
+    for (let coming = this.#limits.coming(now); coming < Math.min(turns.wanted, gate) && idle.first; coming += 1) {
       this.#counts.evictions += 1
-      this.close(books.idle.first.value)
+      this.close(idle.first.value)
     }
   }
 
@@ -241,7 +223,7 @@ export class ServerBudget {
     slot.openedAt = now
     slot.idleMs = idleMs * share
     slot.retireAt = now + lifetimeMs * share
-    this.#ceiling.opened()
+    this.#limits.server.opened()
     slot.pool.ceiling.opened()
     this.#books.move(slot, 'lent')
     connection.onEnd(() => {
@@ -258,7 +240,7 @@ export class ServerBudget {
     this.#counts.failures += 1
     if (full) this.#counts.refusals += 1
     this.#books.move(slot, 'gone')
-    if (full === 'server') this.#ceiling.refused(this.#books.total, now, error)
+    if (full === 'server') this.#limits.server.refused(this.#books.total, now, error)
     else if (full === 'tenant') pool.ceiling.refused(pool.count, now, error)
     else this.#refuse(pool, error)
     this.#settled(pool)
@@ -268,7 +250,7 @@ export class ServerBudget {
   /** Whoever waits for nothing but this hears of it; where other connections may still come back, only the first in line. */
   #refuse(pool: TenantPool, error: unknown): void {
     for (let link = pool.waiters.first; link; link = pool.active > 0 ? undefined : pool.waiters.first) {
-      this.#leave(link.value)
+      this.#line.leave(link.value)
       link.value.refuse(error)
     }
   }
@@ -283,7 +265,7 @@ export class ServerBudget {
 
   /** Fewer are open: perhaps few enough for who waits for that. */
   #settled(pool: TenantPool): void {
-    if (this.#books.total <= this.#ceiling.max) for (const resolve of this.#shrinking.splice(0)) resolve()
+    if (this.#books.total <= this.#limits.server.max) for (const resolve of this.#shrinking.splice(0)) resolve()
     pool.settled()
   }
 
@@ -295,32 +277,27 @@ export class ServerBudget {
   #wantedBy(pool: TenantPool, now: number): number {
     this.#alarm.at(pool.ceiling.changesAfter(now), true)
     if (now < pool.ceiling.pausedUntil) return 0
-    return Math.max(0, Math.min(pool.waiters.size - pool.opening, this.#limitOf(pool, now) - pool.count))
-  }
-
-  #limitOf(pool: TenantPool, now: number): number {
-    const ceiling = this.#ceiling.at(now)
-    return Math.min(pool.ceiling.at(now), Math.max(1, ceiling - Math.floor(ceiling / 4)))
+    return Math.max(0, Math.min(pool.waiters.size - pool.opening, this.#limits.roomOf(pool, now)))
   }
 
   /** After a limit changed: everybody who waits is looked at again. */
   #renew(): void {
     const now = performance.now()
-    for (const pool of new Set(this.#waiting.values().map(waiter => waiter.pool))) this.#note(pool, now)
+    for (const pool of this.#line.pools()) this.#note(pool, now)
     this.#pump(now)
   }
 
   /** Refuses who waited too long, closes what was idle or open too long, tries again after a pause. */
   #ring(): void {
     const now = performance.now()
-    const { acquireMs } = this.#options
-    for (let link = this.#waiting.first; link && now - link.value.since >= acquireMs; link = this.#waiting.first) {
-      const { pool, since } = link.value
+    for (const waiter of this.#line.late(now)) {
+      const { pool, since } = waiter
       this.#counts.timeouts += 1
       this.#options.waited?.(now - since, pool.name)
-      this.giveUp(link.value, tookTooLong(pool.name, now - since, this.#ceiling.refusal ?? pool.ceiling.refusal))
+      const why = this.#limits.server.refusal ?? pool.ceiling.refusal
+      this.giveUp(waiter, tookTooLong(pool.name, now - since, why))
     }
-    if (this.#waiting.first) this.#alarm.at(this.#waiting.first.value.since + acquireMs, true)
+    if (this.#line.length > 0) this.#alarm.at(this.#line.deadline, true)
     let next = Number.POSITIVE_INFINITY
     for (const slot of this.#books.idle.values()) {
       if (now >= slot.expiresAt) this.close(slot)
