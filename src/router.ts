@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { Catalog } from './catalog/catalog.js'
 import { checkVersion, readInstance } from './catalog/instance.js'
 import { type Config, loadConfig } from './config.js'
-import { routingRegistry } from './engines/routing-registry.js'
+import { routedEngines, routingRegistry } from './engines/routing-registry.js'
 import { type PluginOptions, tenantsPlugin } from './routing/plugin.js'
 import { type Notice, Tenants, type TenantsOptions } from './routing/tenants.js'
 import { keyStore, wayIn } from './way-in.js'
@@ -41,7 +41,10 @@ export async function createTenants(options: CreateTenantsOptions): Promise<Tena
   })
   try {
     await checkVersion(await readInstance(catalog))
-    const tenants = new Tenants({ catalog, keys: keyStore(config), engine: routingRegistry() }, options)
+    const tenants = new Tenants(
+      { catalog, keys: keyStore(config), engines: routedEngines, engine: routingRegistry() },
+      options
+    )
     await tenants.start()
     return tenants
   } catch (error) {

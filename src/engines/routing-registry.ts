@@ -8,6 +8,9 @@ const loaders: Partial<Record<EngineName, () => Promise<RoutingEngine>>> = {
   postgres: async () => new (await import('./postgres/routing/routing.js')).PostgresRouting()
 }
 
+/** The engines that have a router. */
+export const routedEngines = Object.keys(loaders) as EngineName[]
+
 /** Loads an engine's part of the router when a tenant's database first needs it, once per registry. */
 export function routingRegistry(): RoutingRegistry {
   const loaded = new Map<EngineName, Promise<RoutingEngine>>()

@@ -44,6 +44,8 @@ export interface Notice {
 export interface TenantsParts {
   catalog: Catalog
   keys: KeyStore
+  /** The engines that tenants may be on. */
+  engines: ReadonlyArray<Route['engine']>
   engine(name: Route['engine']): Promise<RoutingEngine>
 }
 
@@ -112,7 +114,7 @@ export class Tenants {
   /** Builds the entities' metadata, says that this router lives, and listens. ROUTER_ENTITIES for entities that cannot be shared. */
   async start(): Promise<void> {
     // The mistake must show at start, not at the first tenant's first query.
-    await this.#template('postgres')
+    await Promise.all(this.#parts.engines.map(name => this.#template(name)))
     await this.#shares.start(() => this.#places.budgets())
     await this.#listener.start()
   }

