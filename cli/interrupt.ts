@@ -30,7 +30,7 @@ export class Interrupt {
     this.#following = true
     if (this.#seen.has(operation)) return
     this.#seen.add(operation)
-    if (this.signal.aborted) this.#cancel(operation)
+    if (this.signal.aborted) requestCancel(this.#saasctl.catalog, operation).catch(() => {})
   }
 
   end(): void {
@@ -39,16 +39,17 @@ export class Interrupt {
 
   readonly #onSignal = (): void => {
     if (!this.#following || this.signal.aborted) process.exit(130)
-    this.#progress.notice(
-      'Stopping at the next step; what was made is taken back. Ctrl-C again leaves it to "saasctl operation resume".'
-    )
     this.#stop.abort()
-    for (const operation of this.#seen) this.#cancel(operation)
+    this.#cancelSeen().then(
+      () => this.#progress.notice(`${stopping} Ctrl-C again leaves it to "saasctl operation resume".`),
+      (error: Error) => this.#progress.notice(`It could not be asked to stop: ${error.message}`)
+    )
   }
 
-  #cancel(operation: string): void {
-    requestCancel(this.#saasctl.catalog, operation).catch((error: Error) =>
-      this.#progress.notice(`It could not be asked to stop: ${error.message}`)
-    )
+  /** Said only when it is written down: who leaves at once then has still asked for it. */
+  async #cancelSeen(): Promise<void> {
+    await Promise.all([...this.#seen].map(operation => requestCancel(this.#saasctl.catalog, operation)))
   }
 }
+
+const stopping = 'Stopping at the next step; what was made is taken back.'

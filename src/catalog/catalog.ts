@@ -24,6 +24,8 @@ export class Catalog implements Queryable {
       max: options.max ?? 4,
       application_name: options.applicationName ?? 'saasctl',
       connectionTimeoutMillis: 10_000,
+      // Every statement of ours is a short one: what has no answer by now has none coming.
+      query_timeout: 30_000,
       idleTimeoutMillis: 30_000,
       allowExitOnIdle: true
     })
@@ -36,10 +38,14 @@ export class Catalog implements Queryable {
     try {
       // One connection per statement, given back whatever happened: pool.query() destroys it on any SQL error.
       const client = await this.#pool.connect()
+      let broken = false
       try {
         return (await client.query<Row>(sql, values)).rows
+      } catch (error) {
+        broken = isAway(error)
+        throw error
       } finally {
-        client.release()
+        client.release(broken)
       }
     } catch (error) {
       throw catalogError(error)
@@ -65,7 +71,7 @@ export class Catalog implements Queryable {
       },
       audit: event => events.push(event)
     }
-    let broken: Error | undefined
+    let broken: Error | boolean | undefined
     try {
       await tx.query('begin')
       const result = await work(tx)
@@ -73,9 +79,12 @@ export class Catalog implements Queryable {
       await commit(client)
       return result
     } catch (error) {
-      await client.query('rollback').catch((rollbackError: Error) => {
-        broken = rollbackError
-      })
+      // The server takes back by itself what a connection that is gone has not committed.
+      broken = isAway(error)
+      if (!broken)
+        await client.query('rollback').catch((rollbackError: Error) => {
+          broken = rollbackError
+        })
       throw error
     } finally {
       client.release(broken)
@@ -113,6 +122,8 @@ export class Catalog implements Queryable {
     await this.#pool.end()
   }
 }
+
+const isAway = (error: unknown) => catalogError(error).code === 'CATALOG_UNREACHABLE'
 
 async function commit(client: pg.PoolClient): Promise<void> {
   const { command } = await client.query('commit').catch((error: unknown) => {

@@ -55,7 +55,7 @@ export async function databaseOfTenant(q: Queryable, tenantId: string): Promise<
   return row
 }
 
-/** The sealed template database of this template version on this server, newest first; or one being built. */
+/** The newest sealed template database of this template version on this server. */
 export async function templateDatabase(
   q: Queryable,
   serverId: string,
@@ -65,6 +65,21 @@ export async function templateDatabase(
     `select ${columns} from saasctl.database d
      where d.server_id = $1 and d.template_id = $2 and d.kind = 'template' and d.state = 'ready' order by d.id desc limit 1`,
     [serverId, templateId]
+  )
+  return row
+}
+
+/**
+ * The template database that this copy is made from, the same in every try: one that was built anew since it was promised
+ * is not it, for what lies half made may be a copy of the one before. By the catalog's clock.
+ */
+export async function templateToCopy(q: Queryable, copyId: string): Promise<DatabaseRow | undefined> {
+  const [row] = await q.query<DatabaseRow>(
+    `select ${columns} from saasctl.database c
+     join saasctl.database d on d.server_id = c.server_id and d.template_id = c.template_id
+     where c.id = $1 and d.kind = 'template' and d.state = 'ready'
+     order by d.created_at <= c.created_at desc, d.id desc limit 1`,
+    [copyId]
   )
   return row
 }

@@ -1,4 +1,4 @@
-import { type DatabaseRow, databaseById, templateDatabase } from '../catalog/databases.js'
+import { type DatabaseRow, databaseById, templateToCopy } from '../catalog/databases.js'
 import type { OperationRow } from '../catalog/operations.js'
 import { type ServerRow, serverById } from '../catalog/servers.js'
 import { templateById } from '../catalog/templates.js'
@@ -64,7 +64,7 @@ export class CopyWork extends DatabaseWork {
   async template(): Promise<{ database: DatabaseRow; logins: Logins; names: DatabaseNames }> {
     const { catalog, keys } = this.tools
     if (!this.#template) {
-      const database = await templateDatabase(catalog, this.server.id, this.database.templateId)
+      const database = await templateToCopy(catalog, this.database.id)
       if (!database) throw await notBuilt(this.tools, this.database.templateId, this.server.name)
       this.#template = { database, logins: await Logins.of(catalog, keys, database.id) }
     }

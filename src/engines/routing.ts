@@ -41,6 +41,8 @@ export interface RoutedConnection {
   readonly driver: unknown
   /** Broken, busy, or left inside a transaction: must be closed, never lent again. */
   readonly inDoubt: boolean
+  /** After an error the server has yet to say where the connection stands; resolves soon, whatever it says. */
+  readonly settling: Promise<void> | undefined
   /** Stands inside a transaction: whoever holds it will not give it back by waiting for another. */
   readonly inTransaction: boolean
   /** Called once when the server or the network ends it, idle or not; at once when that has happened already. */

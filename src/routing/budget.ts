@@ -98,6 +98,8 @@ export class ServerBudget {
   /** For leases: the connection comes back. One that is gone already is fine. */
   release(slot: Slot, doubt: boolean): void {
     if (slot.state !== 'lent') return
+    const settling = doubt ? undefined : slot.connection?.settling
+    if (settling) return void settling.then(() => this.release(slot, false))
     const now = performance.now()
     const over = now >= slot.retireAt || this.#limits.exceededBy(slot, now)
     if (doubt || over || slot.connection?.inDoubt) this.close(slot)

@@ -240,8 +240,10 @@ if (!(await skipWithoutPostgres(t))) {
     const change = (chain: string) =>
       behind.transaction(tester, async tx => tx.audit({ chain, action: 'test', subject: 'test', payload: {} }))
     const told = { code: 'CATALOG_UNREACHABLE', message: /it may be there or not/ }
-    await Promise.all([proxy.loseAnswerTo('commit'), t.rejects(change('lost after'), told)])
-    await Promise.all([proxy.cutBefore('commit'), t.rejects(change('lost before'), told)])
+    proxy.lose('answer', 'commit')
+    await t.rejects(change('lost after'), told)
+    proxy.lose('question', 'commit')
+    await t.rejects(change('lost before'), told)
     t.equal((await events(plane, 'lost after')).length, 1)
     t.equal((await events(plane, 'lost before')).length, 0)
     await change('not lost')

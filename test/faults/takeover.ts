@@ -137,6 +137,20 @@ t.test('a suspension while a resumption is at work wins, whichever is stopped an
   t.strictSame(await audit(), [], 'its logins are closed')
 })
 
+t.test(
+  'a creation that was killed with its copy made keeps to the template it copied, although that is built again',
+  async t => {
+    const slug = newSlug()
+    const child = startVerb(plane.env, 'create', { slug }, 'tenant.create/copy template:acted')
+    const operation = await operationOf(child)
+    await child.ended
+    await doVerb(saasctl, 'build', { again: true })
+    t.match(await settleOne(saasctl, operation), { status: 'succeeded' })
+    await settle(saasctl)
+    t.strictSame(await audit(), [], 'nothing in it belongs to the template')
+  }
+)
+
 t.test('two workers share twenty creations; one is killed, and all are made, each once', async t => {
   const env = { ...plane.env, SAASCTL_CONCURRENCY: '2' }
   const workers = [startWorkerProcess(env), startWorkerProcess(env)] as const

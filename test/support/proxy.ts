@@ -14,6 +14,8 @@ export interface TcpProxy {
   lose(what: Lost, text: string, skip?: number): Trap
   /** Nothing is lost any more. */
   calm(): void
+  /** Resolves when the next client closes its connection. */
+  abandoned(): Promise<void>
   /** Resets every connection there is. */
   cut(): void
   close(): Promise<void>
@@ -29,7 +31,9 @@ export interface Trap {
   what: Lost
   text: string
   skip: number
-  /** Whether it has happened. */
+  /** Whether the client has said it. */
+  heard: boolean
+  /** Whether it was lost. What has no answer, as a goodbye, cannot lose it. */
   sprung: boolean
 }
 
@@ -55,6 +59,7 @@ export async function proxyTo(target: { host: string; port: number }): Promise<T
       return true
     }
     const { what } = trap
+    trap.heard = true
     if (what === 'answer') link.losing = trap
     else {
       trap.sprung = true
@@ -83,6 +88,7 @@ export async function proxyTo(target: { host: string; port: number }): Promise<T
         before = before.then(() => void to.end())
       })
     }
+    client.once('close', () => listener.emit('abandoned'))
     carry(client, server, piece => hear(link, piece))
     carry(server, client, () => {
       if (!link.losing) return true
@@ -98,12 +104,13 @@ export async function proxyTo(target: { host: string; port: number }): Promise<T
     latency: 0,
     mode: 'pass',
     lose: (what, text, skip = 0) => {
-      trap = { what, text, skip, sprung: false }
+      trap = { what, text, skip, heard: false, sprung: false }
       return trap
     },
     calm: () => {
       trap = undefined
     },
+    abandoned: () => new Promise(resolve => listener.once('abandoned', resolve)),
     cut: () => {
       for (const link of links) reset(link)
     },

@@ -99,6 +99,32 @@ if (!(await skipWithoutPostgres(t))) {
     })
   }
 
+  t.test('a resume that comes to its end after a suspension was promised takes back what it opened', async t => {
+    await create('overtaken')
+    await suspendTenant(saasctl, 'overtaken', wait)
+    const { database } = (await findTenant(catalog, 'overtaken')) ?? {}
+    let resuming: Promise<unknown> = Promise.resolve()
+    await asSuperuser(plane.server, async client => {
+      // The resume waits on the server for this, and is in the middle of its step as long as it lasts.
+      await client.query('begin')
+      await client.query(`alter role "${database}a" connection limit 4`)
+      resuming = resumeTenant(saasctl, 'overtaken', wait)
+      resuming.catch(() => {})
+      for (let waiting = 0; waiting === 0; await new Promise(resolve => setTimeout(resolve, 10))) {
+        const found = await client.query(
+          `select from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'ALTER ROLE'`
+        )
+        waiting = found.rowCount ?? 0
+      }
+      await suspendTenant(saasctl, 'overtaken', { wait: false })
+      await client.query('commit')
+    })
+    await t.rejects(resuming, { code: 'CANCELLED', exit: 130 })
+    await settle(saasctl)
+    t.equal(await status('overtaken'), 'suspended')
+    t.equal(await getsIn('overtaken'), false)
+  })
+
   t.test('a suspension and the last step of a resume do not wait for each other in a circle', async t => {
     await create('circle')
     await suspendTenant(saasctl, 'circle', wait)
@@ -109,7 +135,7 @@ if (!(await skipWithoutPostgres(t))) {
         create trigger slowly after update on saasctl.tenant for each row when (new.status = 'suspended') execute function public.slowly()`)
     )
     let suspension: Promise<unknown> | undefined
-    const context = interrupted('tenant.resume', 'open logins', 'acted', () => {
+    const context = interrupted('tenant.resume', 'open logins', 'begun', () => {
       suspension ??= suspendTenant(saasctl, 'circle', wait)
     })
     const resumed = await resumeTenant(context, 'circle', wait).then(

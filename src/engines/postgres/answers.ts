@@ -50,7 +50,7 @@ export const answers: Readonly<Record<string, Meaning>> = {
   '42710': busy('the object was made a moment ago by another session: look again'),
   '42P04': busy('the database was made a moment ago by another session: look again'),
   '53000': busy('out of some resource'),
-  '53100': row('SERVER_FULL', true, 'the disk is full; somebody may make room'),
+  '53100': row('SERVER_FULL', false, 'the disk is full; no few seconds help, and what was begun takes up room'),
   '53200': busy('out of memory'),
   '53300': busy('no connection free, on the server, in the database or for the login'),
   '53400': busy('a configured limit was reached'),

@@ -50,7 +50,7 @@ export async function connect(server: ServerAddress, way: Way): Promise<Session>
     keepAlive: true,
     keepAliveInitialDelayMillis: 30_000
   })
-  const session = new Session(client, place)
+  const session = new Session(client, place, () => isAlive(server, way, client))
   try {
     await client.connect()
   } catch (error) {
@@ -58,6 +58,23 @@ export async function connect(server: ServerAddress, way: Way): Promise<Session>
     throw translate(error, place)
   }
   return session
+}
+
+/**
+ * Asks on a new connection whether the server still has this one. Only what proves that it is gone counts: no way to the
+ * server, or no such session there.
+ */
+async function isAlive(server: ServerAddress, way: Way, client: pg.Client): Promise<boolean> {
+  const { processID } = client as pg.Client & { processID: number }
+  let session: Session | undefined
+  try {
+    session = await connect(server, { ...way, applicationName: 'saasctl/look' })
+    return (await session.rows('SELECT FROM pg_catalog.pg_stat_activity WHERE pid = $1', [processID])).length > 0
+  } catch (error) {
+    return !(error instanceof SaasctlError && error.code === 'SERVER_UNREACHABLE')
+  } finally {
+    session?.leave()
+  }
 }
 
 export function tlsOf({ host, tls }: ServerAddress) {

@@ -36,6 +36,9 @@ async function furnishNew(session: Session, server: ServerAccess, enter: Enter, 
     await whileMember(session, [login], server.control.login, () =>
       inside(enter({ database: names.database, as: server.control }), `ALTER SCHEMA public OWNER TO ${id(login)}`)
     )
+  } else {
+    // That try may have ended before it gave the membership back.
+    await session.run(`REVOKE ${id(login)} FROM ${id(server.control.login)}`)
   }
   await inside(enter({ database: names.database, as: owner }), furniture(names, databaseId))
 }

@@ -1,16 +1,22 @@
 import type pg from 'pg'
 import { type Place, translate } from './errors.js'
 
+/** How long a question may be without an answer before somebody looks whether the server still works on it. */
+const SILENCE_MS = 10_000
+
 /** One connection. Every driver error leaves it translated; a connection in doubt is destroyed, never given back. */
 export class Session {
   readonly place: Place
   readonly #client: pg.Client
+  readonly #isAlive: () => Promise<boolean>
   #version = ''
   #lost = false
   #completed = 0
 
-  constructor(client: pg.Client, place: Place) {
+  /** `isAlive` says whether the server still has the session; without that a dead road would be waited on for ever. */
+  constructor(client: pg.Client, place: Place, isAlive: () => Promise<boolean>) {
     this.#client = client
+    this.#isAlive = isAlive
     this.place = place
     // Without a listener, a connection that breaks while idle ends the whole process.
     client.on('error', () => {
@@ -41,7 +47,7 @@ export class Session {
   /** One statement with parameters. */
   async rows<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
     try {
-      return (await this.#client.query<Row>(sql, values)).rows
+      return (await this.#watched(this.#client.query<Row>(sql, values))).rows
     } catch (error) {
       throw this.#translated(error)
     }
@@ -51,7 +57,7 @@ export class Session {
   async run(sql: string): Promise<void> {
     this.#completed = 0
     try {
-      await this.#client.query(sql)
+      await this.#watched(this.#client.query(sql))
     } catch (error) {
       throw this.#translated(error)
     }
@@ -81,6 +87,18 @@ export class Session {
   destroy(): void {
     this.#lost = true
     this.#client.connection.stream.destroy()
+  }
+
+  /** A statement may take as long as it likes while the server is at it; a session that is gone ends with an error. */
+  async #watched<Answer>(answer: Promise<Answer>): Promise<Answer> {
+    const watch = setInterval(async () => {
+      if (!(await this.#isAlive())) this.destroy()
+    }, SILENCE_MS)
+    try {
+      return await answer
+    } finally {
+      clearInterval(watch)
+    }
   }
 
   #translated(error: unknown) {

@@ -3,9 +3,10 @@ import type { ServerAddress } from '../../engine.js'
 import type { RoutedConnection } from '../../routing.js'
 import type { Place } from '../errors.js'
 import { cancel } from './cancel.js'
-import { isReady, sessionOf } from './wire.js'
+import { isReady, isSettling, sessionOf } from './wire.js'
 
 const PATIENCE_MS = 2_000
+const SETTLING_MS = 1_000
 
 /** One connection to one tenant's database, for its whole life. */
 export class PostgresConnection implements RoutedConnection {
@@ -13,6 +14,7 @@ export class PostgresConnection implements RoutedConnection {
   readonly place: Place
   readonly #address: ServerAddress
   #lost = false
+  #lostTo: Error | undefined
   #ended = false
   #closing: Promise<void> | undefined
   #listener: (() => void) | undefined
@@ -22,8 +24,9 @@ export class PostgresConnection implements RoutedConnection {
     this.place = place
     this.#address = address
     // Without a listener, a connection that breaks while idle ends the whole process.
-    client.on('error', () => {
+    client.on('error', error => {
       this.#lost = true
+      this.#lostTo ??= error
     })
     client.connection.once('end', () => {
       this.#lost = true
@@ -37,9 +40,30 @@ export class PostgresConnection implements RoutedConnection {
     return this.#lost
   }
 
-  /** After an error the driver answers before the server has said whether a transaction is open: not ready is in doubt. */
+  /** What ended it, in the words of the server or the network. */
+  get lostTo(): Error | undefined {
+    return this.#lostTo
+  }
+
   get inDoubt(): boolean {
     return this.#lost || !isReady(this.driver) || this.driver.getTransactionStatus() !== 'I'
+  }
+
+  /** The driver reports an error before it hears whether a transaction is open: under load, it comes in a piece of its own. */
+  get settling(): Promise<void> | undefined {
+    if (this.#lost || !isSettling(this.driver)) return undefined
+    const { connection } = this.driver
+    return new Promise(resolve => {
+      const settle = () => {
+        clearTimeout(late)
+        connection.off('readyForQuery', settle)
+        connection.off('end', settle)
+        resolve()
+      }
+      const late = setTimeout(settle, SETTLING_MS)
+      connection.on('readyForQuery', settle)
+      connection.on('end', settle)
+    })
   }
 
   get inTransaction(): boolean {

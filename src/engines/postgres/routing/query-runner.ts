@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { QueryRunnerAlreadyReleasedError } from 'typeorm'
+import { QueryFailedError, QueryRunnerAlreadyReleasedError } from 'typeorm'
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js'
 import type { ReplicationMode } from 'typeorm/driver/types/ReplicationMode.js'
 import type { ConnectionSource } from '../../routing.js'
@@ -70,10 +70,15 @@ export class TenantQueryRunner extends PostgresQueryRunner {
 
   #explained(error: unknown): unknown {
     const borrowed = this.#borrowed
-    if (!borrowed || !(error instanceof Error)) return error
-    const { driverError } = error as { driverError?: unknown }
-    if (borrowed.lost && driverError !== undefined) return translate(driverError, borrowed.place)
+    if (!borrowed || !(error instanceof QueryFailedError)) return error
+    const { driverError } = error
     failedAt.set(error, borrowed.place)
-    return error
+    if (borrowed.lost) return translate(borrowed.lostTo ?? driverError, borrowed.place)
+    return endings.test(String((driverError as { code?: unknown }).code))
+      ? translate(driverError, borrowed.place)
+      : error
   }
 }
+
+/** The server's last words on a connection; the driver hears the end itself only after it has passed them on. */
+const endings = /^(08|57P|25P03)/

@@ -9,6 +9,9 @@ export interface Wire extends pg.Connection {
 interface Insides {
   /** The server waits for a statement: nothing runs, and the transaction's status is known. */
   readyForQuery?: boolean
+  /** Absent or null when no statement runs, also between its error and the server's "ready". */
+  _activeQuery?: unknown
+  _queryQueue?: unknown[]
   processID: number | null
   secretKey: number | null
 }
@@ -17,6 +20,12 @@ export const wireOf = (client: pg.Client): Wire => client.connection as Wire
 
 /** A client that has never been ready, or whose driver no longer says so, counts as busy. */
 export const isReady = (client: pg.Client): boolean => (client as unknown as Insides).readyForQuery === true
+
+/** A statement has failed and nothing follows: all that is missing is the server's "ready", which says how it stands. */
+export function isSettling(client: pg.Client): boolean {
+  const { readyForQuery, _activeQuery, _queryQueue } = client as unknown as Insides
+  return readyForQuery === false && !_activeQuery && _queryQueue?.length === 0
+}
 
 export function sessionOf(client: pg.Client): { processId: number; secretKey: number } | undefined {
   const { processID, secretKey } = client as unknown as Insides
