@@ -27,6 +27,19 @@ export function template(noun: Command): void {
     .option('--again', 'also where its present version is built')
     .option('--dry-run', 'print the steps and change nothing')
     .action(withSaasctl(build))
+  verb(noun, 'drop <name>', 'Drop its sealed and warm databases; its tenants stay', [
+    'template drop standard --server eu-1  # before "server remove"'
+  ])
+    .option('--server <name>', 'on this server alone; by default on every one')
+    .action(withSaasctl(drop))
+}
+
+async function drop(session: Session, options: { server?: string }, name: string): Promise<void> {
+  const { saasctl, print, progress } = session
+  const { dropTemplate } = await import('../../src/templates/drop-template.js')
+  const dropped = await dropTemplate(saasctl, name, options, session.wait())
+  progress.clear()
+  print.one({ template: name, dropped })
 }
 
 async function list({ saasctl, print, progress }: Session): Promise<void> {

@@ -33,6 +33,8 @@ export interface RoutedWay {
   statementTimeoutMs: number | null
   /** For everything up to the identity row's answer. */
   connectTimeoutMs: number
+  /** Statements that a connection keeps prepared on the server at most, where the engine does that; 50. 0 for none. */
+  preparedStatements?: number
 }
 
 /** One physical connection. The budget counts it from `open` until `close` has resolved. */

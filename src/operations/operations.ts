@@ -77,6 +77,7 @@ export class Operations {
     const deadline = follow.timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + follow.timeoutMs
     const cancel = () => requestCancel(this.#catalog, started.id).catch(() => {})
     follow.signal?.addEventListener('abort', cancel, { once: true })
+    if (follow.signal?.aborted) await cancel()
     try {
       if (started.owner === this.settings.owner && started.status === 'running') await this.#workHere(started, follow)
       for (let pause = 20; ; pause = Math.min(pause * 1.5, 500)) {

@@ -64,7 +64,7 @@ export async function removeServer(context: Context, name: string): Promise<Serv
 function inUse(name: string, left: Array<{ slug: string | null }>): SaasctlError {
   const tenants = left.flatMap(row => row.slug ?? [])
   return new SaasctlError('SERVER_IN_USE', `Server ${name} still holds ${left.length} databases${example(tenants)}.`, {
-    hint: 'Delete its tenants and drop its templates and warm databases first: "saasctl template drop --server".'
+    hint: `Delete its tenants, and drop its templates and warm databases: "saasctl template drop standard --server ${name}".`
   })
 }
 

@@ -8,20 +8,27 @@ import type { Binaries } from './servers.js'
 import { settle } from './settle.js'
 import { type Successor, takeOver } from './take-over.js'
 import { tinyTemplate } from './tiny-template.js'
+import { durable } from './two-servers.js'
 
 export interface KillStage extends Stage {
+  /** From then on there may be folders of half-made databases that PostgreSQL has left. */
+  serverKilled: boolean
   close(): Promise<void>
 }
 
 /** A control plane with short leases and a template that is quickly copied. */
 export async function killStage(binaries?: Binaries): Promise<KillStage> {
   const template = await tinyTemplate()
-  const plane = await controlPlane({ ...(binaries && { binaries }), env: { ...template.env, SAASCTL_LEASE: '300ms' } })
+  const plane = await controlPlane({
+    ...(binaries && { binaries }),
+    config: durable,
+    env: { ...template.env, SAASCTL_LEASE: '300ms' }
+  })
   const close = async () => {
     await plane.close()
     await template.remove()
   }
-  return { plane, saasctl: plane.saasctl, template, close }
+  return { plane, saasctl: plane.saasctl, template, serverKilled: false, close }
 }
 
 /** What a killed process has left, and what came of it. */

@@ -23,9 +23,9 @@ export interface TcpProxy {
 
 /**
  * `question`: the server does not hear it. `answer`: the server hears it and does it. In both cases the client gets a reset,
- * and cannot tell.
+ * and cannot tell. `word`: the server does not hear it, and the client gets nothing at all.
  */
-export type Lost = 'question' | 'answer'
+export type Lost = 'question' | 'answer' | 'word'
 
 export interface Trap {
   what: Lost
@@ -63,7 +63,7 @@ export async function proxyTo(target: { host: string; port: number }): Promise<T
     if (what === 'answer') link.losing = trap
     else {
       trap.sprung = true
-      reset(link)
+      if (what === 'question') reset(link)
     }
     trap = undefined
     return what === 'answer'

@@ -11,6 +11,8 @@ import { doVerb, type VerbName } from './verbs.js'
 export interface Scene {
   verb: VerbName
   argument: Record<string, Json>
+  /** Something was broken for it to mend: who is killed before promising to leaves that for the next one. */
+  mends?: true
 }
 
 export interface Stage {
@@ -61,7 +63,7 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
     const slug = await tenant(stage, 'suspended')
     const { database } = (await findTenant(stage.saasctl.catalog, slug)) ?? {}
     await asSuperuser(stage.plane.server, client => client.query(`alter role "${database}a" login`))
-    return { verb: 'doctor', argument: {} }
+    return { verb: 'doctor', argument: {}, mends: true }
   },
   'migration.check': async () => ({ verb: 'check', argument: {} })
 }

@@ -20,7 +20,7 @@ export interface TwoServersOptions {
 }
 
 /** A killed server must not lose what it said it had committed; the suite's servers are otherwise faster than that. */
-const durable = { synchronous_commit: 'on' }
+export const durable = { synchronous_commit: 'on' }
 
 /** The catalog on one server, the tenants on another: each can be killed without the other. */
 export async function twoServers(options: TwoServersOptions = {}): Promise<TwoServers> {

@@ -61,15 +61,20 @@ export async function connect(server: ServerAddress, way: Way): Promise<Session>
 }
 
 /**
- * Asks on a new connection whether the server still has this one. Only what proves that it is gone counts: no way to the
- * server, or no such session there.
+ * Asks on a new connection whether the server is still at work for this one. Only what proves the contrary counts: no way
+ * to the server, no such session there, or one that has long been waiting for a question itself.
  */
 async function isAlive(server: ServerAddress, way: Way, client: pg.Client): Promise<boolean> {
   const { processID } = client as pg.Client & { processID: number }
   let session: Session | undefined
   try {
     session = await connect(server, { ...way, applicationName: 'saasctl/look' })
-    return (await session.rows('SELECT FROM pg_catalog.pg_stat_activity WHERE pid = $1', [processID])).length > 0
+    const found = await session.rows(
+      `SELECT FROM pg_catalog.pg_stat_activity WHERE pid = $1
+         AND (state !~ '^idle' OR state_change > pg_catalog.clock_timestamp() - interval '5 s') IS NOT FALSE`,
+      [processID]
+    )
+    return found.length > 0
   } catch (error) {
     return !(error instanceof SaasctlError && error.code === 'SERVER_UNREACHABLE')
   } finally {

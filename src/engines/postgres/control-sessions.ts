@@ -25,14 +25,16 @@ export class ControlSessions {
   }
 
   async giveBack(server: ServerAccess, session: Session): Promise<void> {
-    const idle = this.#idle.get(key(server)) ?? []
-    if (this.#closed || session.inDoubt || idle.length >= IDLE_PER_SERVER) return await session.end()
+    if (this.#closed || session.inDoubt) return await session.end()
     try {
       // Locks, settings and the name go: nothing of the operation stays on the session.
       await session.run('DISCARD ALL')
     } catch {
       return session.destroy()
     }
+    // Read only now: while the session was cleaned, another may have been given back, or all may have been closed.
+    const idle = this.#idle.get(key(server)) ?? []
+    if (this.#closed || idle.length >= IDLE_PER_SERVER) return await session.end()
     this.#idle.set(key(server), [...idle, session])
   }
 

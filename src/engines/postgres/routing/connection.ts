@@ -16,6 +16,7 @@ export class PostgresConnection implements RoutedConnection {
   #lost = false
   #lostTo: Error | undefined
   #ended = false
+  #stale = false
   #closing: Promise<void> | undefined
   #listener: (() => void) | undefined
 
@@ -46,7 +47,7 @@ export class PostgresConnection implements RoutedConnection {
   }
 
   get inDoubt(): boolean {
-    return this.#lost || !isReady(this.driver) || this.driver.getTransactionStatus() !== 'I'
+    return this.#lost || this.#stale || !isReady(this.driver) || this.driver.getTransactionStatus() !== 'I'
   }
 
   /** The driver reports an error before it hears whether a transaction is open: under load, it comes in a piece of its own. */
@@ -69,6 +70,11 @@ export class PostgresConnection implements RoutedConnection {
   get inTransaction(): boolean {
     const status = this.driver.getTransactionStatus()
     return status === 'T' || status === 'E'
+  }
+
+  /** A prepared statement on it is no longer good: it is not lent again. */
+  outdated(): void {
+    this.#stale = true
   }
 
   onEnd(listener: () => void): void {

@@ -6,13 +6,16 @@ import { answerOf, type Place, translate } from '../errors.js'
 import { PostgresConnection } from './connection.js'
 import { IdentityCheck } from './identity-check.js'
 import { logIn } from './log-in.js'
+import { preparing, type StatementNames } from './prepared.js'
 import type { ScramMemo } from './scram.js'
 
 /** Stand above what the role, the database and the environment say; an application's own `search_path` is left alone. */
 const SETTINGS = { tcp_keepalives_idle: '30', tcp_keepalives_interval: '10', tcp_keepalives_count: '3' }
 
+const PREPARED = 50
+
 /** Opens a connection and reads the identity row. When it fails, the server has let the connection go before the error. */
-export async function open(way: RoutedWay, memo: ScramMemo): Promise<PostgresConnection> {
+export async function open(way: RoutedWay, memo: ScramMemo, names: StatementNames): Promise<PostgresConnection> {
   const { address, database, as, statementTimeoutMs } = way
   const place = { host: address.host, port: address.port, database, login: as.login }
   const settings = {
@@ -39,6 +42,8 @@ export async function open(way: RoutedWay, memo: ScramMemo): Promise<PostgresCon
   const connection = new PostgresConnection(client, address, place)
   try {
     await enter(client, way, place, memo)
+    const { preparedStatements = PREPARED } = way
+    if (preparedStatements > 0) preparing(client, names, preparedStatements, () => connection.outdated())
     return connection
   } catch (error) {
     await connection.close()

@@ -2,11 +2,13 @@ import type pg from 'pg'
 import { QueryFailedError, QueryRunnerAlreadyReleasedError } from 'typeorm'
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js'
 import type { ReplicationMode } from 'typeorm/driver/types/ReplicationMode.js'
+import { SaasctlError } from '../../../errors.js'
 import type { ConnectionSource } from '../../routing.js'
-import { translate } from '../errors.js'
+import { type Place, translate } from '../errors.js'
 import type { PostgresConnection } from './connection.js'
 import type { TenantDriver } from './driver.js'
 import { failedAt } from './explain.js'
+import { isStale } from './prepared.js'
 
 type Query = PostgresQueryRunner['query']
 
@@ -73,12 +75,19 @@ export class TenantQueryRunner extends PostgresQueryRunner {
     if (!borrowed || !(error instanceof QueryFailedError)) return error
     const { driverError } = error
     failedAt.set(error, borrowed.place)
+    if (isStale(driverError)) return outdated(borrowed.place)
     if (borrowed.lost) return translate(borrowed.lostTo ?? driverError, borrowed.place)
     return endings.test(String((driverError as { code?: unknown }).code))
       ? translate(driverError, borrowed.place)
       : error
   }
 }
+
+const outdated = ({ database }: Place) =>
+  new SaasctlError('SERVER_BUSY', `The schema of database "${database}" changed in the middle of a transaction.`, {
+    hint: 'It was rolled back; the same again takes the new schema.',
+    retryable: true
+  })
 
 /** The server's last words on a connection; the driver hears the end itself only after it has passed them on. */
 const endings = /^(08|57P|25P03)/

@@ -10,15 +10,17 @@ import type {
 import { tenantDataSource } from './data-source.js'
 import { explain } from './explain.js'
 import { open } from './open.js'
+import { StatementNames } from './prepared.js'
 import { ScramMemo } from './scram.js'
 import { buildTemplate, TemplateDataSource } from './template.js'
 
 /** PostgreSQL for routers. */
 export class PostgresRouting implements RoutingEngine {
   readonly #memo = new ScramMemo()
+  readonly #names = new StatementNames()
 
   open(way: RoutedWay): Promise<RoutedConnection> {
-    return open(way, this.#memo)
+    return open(way, this.#memo, this.#names)
   }
 
   template(entities: EntityOptions): Promise<EntityTemplate> {

@@ -1,0 +1,114 @@
+// Breaks it in every way that the test suite knows, as often as there is time for, on every PostgreSQL of this machine:
+// a kill at every moment of every step of every kind of operation, every message to a server lost once, and kills at
+// random moments. `npm run soak -- --kills 1000 --seed 7 --only points,messages,random`.
+import { parseArgs } from 'node:util'
+
+const parts = ['points', 'messages', 'random']
+const { values } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '100' },
+    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    only: { type: 'string', default: parts.join(',') }
+  }
+})
+const kills = Number(values.kills)
+const seed = Number(values.seed)
+const only = values.only.split(',')
+if (!Number.isInteger(kills) || !Number.isInteger(seed) || !only.every(part => parts.includes(part))) {
+  console.error(`--kills and --seed are whole numbers, --only is some of ${parts.join(',')}.`)
+  process.exit(2)
+}
+
+const support = name => import(new URL(`../dist/test/support/${name}.js`, import.meta.url).href)
+const [
+  { postgresBinaries },
+  { killPoints },
+  { killAndRecover, killStage },
+  { randomFrom, randomKill },
+  lose,
+  { kinds }
+] = await Promise.all([
+  support('servers'),
+  support('kill-points'),
+  support('kill-and-recover'),
+  support('random-kill'),
+  support('lose-each'),
+  import(new URL('../dist/src/kinds.js', import.meta.url).href)
+])
+
+const troubles = []
+const counts = new Map()
+
+/** One line for each thing that was broken; what was wrong afterwards is told at once and again at the end. */
+function told(what, found) {
+  counts.set(what, (counts.get(what) ?? 0) + 1)
+  troubles.push(...found.map(finding => `${what}: ${finding}`))
+  for (const finding of found) console.error(`  NOT WHOLE: ${finding}`)
+}
+
+async function points(binaries, title) {
+  const stage = await killStage(binaries)
+  try {
+    for (const name of kinds.names) {
+      const all = await killPoints(name)
+      console.log(`${title}: ${name} is killed at ${all.length} points`)
+      for (const [index, point] of all.entries()) {
+        const successor = index % 2 ? 'worker' : 'next process'
+        const { killed, status, findings } = await killAndRecover(stage, point, successor)
+        const wrong =
+          killed && status === point.ends ? [] : [`killed: ${killed}, it ended as ${status}, not ${point.ends}`]
+        told(`${title}: kills at ${point.failpoint}`, [...wrong, ...findings])
+      }
+    }
+  } finally {
+    await stage.close()
+  }
+}
+
+async function messages(binaries, title) {
+  const road = await lose.badRoad({ binaries })
+  try {
+    for (const lost of ['question', 'answer']) {
+      for (const [name, journey] of Object.entries(lose.journeys)) {
+        const { lost: count, troubles: found } = await lose.loseEach(road, lost, journey)
+        console.log(`${title}: "${name}" lost each of its ${count} messages' ${lost}`)
+        told(`${title}: ${name}, each ${lost} lost`, found)
+      }
+    }
+  } finally {
+    await road.close()
+  }
+}
+
+async function randomly(binaries, title) {
+  console.log(`${title}: ${kills} kills at random, seed ${seed}`)
+  const random = randomFrom(seed)
+  // A new stage now and then keeps the look at the whole fleet a short one.
+  for (let done = 0; done < kills; ) {
+    const stage = await killStage(binaries)
+    try {
+      for (let here = 0; here < 100 && done < kills; here += 1, done += 1) {
+        const { story, hit, findings } = await randomKill(stage, random)
+        console.log(`${title}: ${done + 1}. ${story}${hit ? '' : ' (it had ended before)'}`)
+        told(`${title}: random kills${hit ? '' : ' that came too late'}`, findings)
+      }
+    } finally {
+      await stage.close()
+    }
+  }
+}
+
+const began = Date.now()
+for (const binaries of await postgresBinaries()) {
+  const title = `PostgreSQL ${binaries.version}`
+  if (only.includes('points')) await points(binaries, title)
+  if (only.includes('messages')) await messages(binaries, title)
+  if (only.includes('random')) await randomly(binaries, title)
+}
+
+const sum = pattern => [...counts].filter(([what]) => pattern.test(what)).reduce((total, [, count]) => total + count, 0)
+console.log(`
+${Math.round((Date.now() - began) / 1000)} s, seed ${seed}: ${sum(/: kills at/)} kills at steps, ${sum(/lost$/)} journeys with each message lost,
+${sum(/random kills$/)} random kills and ${sum(/too late$/)} that came too late. ${troubles.length} things were not whole afterwards.`)
+for (const trouble of troubles) console.error(trouble)
+process.exitCode = troubles.length > 0 || counts.size === 0 ? 1 : 0
