@@ -24,6 +24,11 @@ export interface Follow {
   signal?: AbortSignal | undefined
 }
 
+/** The same with its end fixed on the clock of `performance`. */
+interface Until extends Follow {
+  deadline?: number
+}
+
 /** After this many tries somebody who waits is told; about 6 s when every try fails at once. */
 const patience = 6
 
@@ -55,10 +60,11 @@ export class Operations {
   }
 
   /** Works one claimed operation until its end or its next try. */
-  async work(operation: OperationRow, follow: Follow = {}): Promise<void> {
+  async work(operation: OperationRow, follow: Until = {}): Promise<void> {
     const kind = await this.settings.kinds.load(operation.kind)
     const { leaseMs, failpoint } = this.settings
-    await run(operation, kind, { tools: this.#tools, leaseMs, failpoint, onProgress: follow.onProgress })
+    const { onProgress, deadline } = follow
+    await run(operation, kind, { tools: this.#tools, leaseMs, failpoint, onProgress, deadline })
   }
 
   /** Claims the operation if it is due and nobody's, and works it: what a worker does when it is woken. */
@@ -73,8 +79,9 @@ export class Operations {
    * Follows an operation to its end. Works it here when it is ours or nobody's; waits while another process owns it.
    * Throws what the operation failed with; STILL_RUNNING at the timeout.
    */
-  async follow(started: OperationRow, follow: Follow = {}): Promise<OperationRow> {
-    const deadline = follow.timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + follow.timeoutMs
+  async follow(started: OperationRow, asked: Follow = {}): Promise<OperationRow> {
+    const deadline = asked.timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + asked.timeoutMs
+    const follow: Until = { ...asked, deadline }
     const cancel = () => requestCancel(this.#catalog, started.id).catch(() => {})
     follow.signal?.addEventListener('abort', cancel, { once: true })
     if (follow.signal?.aborted) await cancel()
@@ -102,7 +109,7 @@ export class Operations {
   }
 
   /** Whether it is due and nobody's is for the catalog to say, by its own clock. */
-  async #tryHere(operation: OperationRow, follow: Follow, pause: number): Promise<void> {
+  async #tryHere(operation: OperationRow, follow: Until, pause: number): Promise<void> {
     if (operation.after) await this.#first(operation.after, follow)
     const claimed = await claimOperation(this.#catalog, operation.id, this.settings)
     if (claimed) await this.#workHere(claimed, follow)
@@ -110,7 +117,7 @@ export class Operations {
   }
 
   /** A lost lease is no failure: whoever has the operation now is followed instead. */
-  async #workHere(operation: OperationRow, follow: Follow): Promise<void> {
+  async #workHere(operation: OperationRow, follow: Until): Promise<void> {
     try {
       await this.work(operation, follow)
     } catch (thrown) {

@@ -12,6 +12,8 @@ export interface Running {
   leaseMs: number
   failpoint: Failpoint
   onProgress?: ((line: ProgressLine) => void) | undefined
+  /** When whoever waits goes away, by this process's own clock: then the next step is left to others. */
+  deadline?: number | undefined
 }
 
 export interface ProgressLine {
@@ -107,6 +109,7 @@ class Attempt {
       const row = this.#rows[index] as StepRow
       const next = steps[index + 1]
       if (step.act) {
+        this.#checkDeadline()
         await this.#enter()
         this.#lease.check()
         if (begun !== row) {
@@ -146,6 +149,12 @@ class Attempt {
     })
   }
 
+  #checkDeadline(): void {
+    const { deadline } = this.#running
+    if (deadline === undefined || performance.now() < deadline) return
+    throw new SaasctlError('STILL_RUNNING', 'Whoever waited for it went away.', { operationId: this.#operation.id })
+  }
+
   #heed({ cancelRequested }: { cancelRequested: boolean }): void {
     if ((cancelRequested || this.#lease.cancelRequested) && !this.#pastPivot()) throw cancelled(this.#operation)
   }
@@ -166,6 +175,7 @@ class Attempt {
       const record: ErrorRecord = { ...first, also: [error.toJSON()] }
       return release(this.#catalog, this.#operation, nextDelay(this.#operation.attempt), record)
     }
+    if (error.code === 'STILL_RUNNING') return release(this.#catalog, this.#operation, 0, first)
     const begun = this.#rows.some(row => row.status !== 'pending')
     if (this.#pastPivot() || (error.retryable && triesLeft(this.#operation.attempt, begun))) {
       return release(this.#catalog, this.#operation, nextDelay(this.#operation.attempt), first)

@@ -191,3 +191,23 @@ t.test('one that must come after another waits for it, and fails with it', async
   const other = new Operations(plane.saasctl, { ...operations.settings, kinds: { names: [kind.name], load } })
   await t.rejects(other.follow(second), { message: 'the first one failed' })
 })
+
+t.test('whoever waits only so long is told that it goes on, and the next one finishes it from there', async t => {
+  const { said, step } = recorder()
+  const slow: Step = {
+    ...step('one'),
+    act: async () => {
+      said.push('one')
+      await new Promise(resolve => setTimeout(resolve, 80))
+    }
+  }
+  const { operations, operation } = await begin(kindOf([slow, step('two')]))
+  await t.rejects(operations.follow(operation, { timeoutMs: 40 }), { code: 'STILL_RUNNING', exit: 7 })
+  t.same(said, ['one'], 'the step under way came to its end, the next was not begun')
+  t.equal((await operations.follow(operation)).status, 'succeeded')
+  t.equal(said.at(-1), 'two')
+  t.notOk(
+    said.some(line => line.startsWith('undo')),
+    'nothing was taken back'
+  )
+})
