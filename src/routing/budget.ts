@@ -12,8 +12,6 @@ import type { Waiter } from './budget/waiter.js'
 import type { Lease } from './lease.js'
 import { TenantPool, type TenantPoolOptions } from './tenant-pool.js'
 
-export type { BudgetOptions, BudgetStatistics }
-
 /** How long a tenant keeps a connection at least, whoever else waits: opening one takes about a fifth of that. */
 const SLICE_MS = 20
 
@@ -51,19 +49,9 @@ export class ServerBudget {
   }
 
   get statistics(): BudgetStatistics {
-    const { total, opening, lent, closing, idle } = this.#books
-    return {
-      max: this.#limits.server.max,
-      ceiling: this.#limits.server.at(performance.now()),
-      total,
-      idle: idle.size,
-      lent,
-      opening,
-      closing,
-      waiting: this.#line.length,
-      tenants: this.#pools.size,
-      ...this.#counts
-    }
+    const ceiling = this.#limits.server.at(performance.now())
+    const [max, waiting, tenants] = [this.#limits.server.max, this.#line.length, this.#pools.size]
+    return { max, ceiling, waiting, tenants, ...this.#books.counts, ...this.#counts }
   }
 
   /**
@@ -245,6 +233,7 @@ export class ServerBudget {
     if (full === 'server') this.#limits.server.refused(this.#books.total, now, error)
     else if (full === 'tenant') pool.ceiling.refused(pool.count, now, error)
     else this.#refuse(pool, error)
+    this.#note(pool, now)
     this.#settled(pool)
     this.#renew()
   }

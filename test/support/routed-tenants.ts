@@ -1,6 +1,7 @@
 import { PostgresRouting } from '../../src/engines/postgres/routing/routing.js'
 import type { RoutedWay } from '../../src/engines/routing.js'
-import { type BudgetOptions, ServerBudget } from '../../src/routing/budget.js'
+import type { BudgetOptions } from '../../src/routing/budget/options.js'
+import { ServerBudget } from '../../src/routing/budget.js'
 import type { TenantPool, TenantPoolOptions } from '../../src/routing/tenant-pool.js'
 import { file, type RunningPostgres, startPostgres } from './postgres-engine.js'
 import { make, makeTemplate, type Planned } from './real-engines.js'

@@ -12,6 +12,11 @@ export class Books {
   /** Least recently used first. */
   readonly idle = new Chain<Slot>()
 
+  get counts() {
+    const { total, opening, lent, closing, idle } = this
+    return { total, opening, lent, closing, idle: idle.size }
+  }
+
   /** A connection is about to be opened. */
   begin(pool: TenantPool): Slot {
     const slot = new Slot(pool)
