@@ -7,7 +7,7 @@ import { figure, ms } from './support/report.js'
 
 // What a copied template saves over making each customer's database from nothing with the migration tool's own program:
 // as its manual says to start it, with npx, and started directly.
-const plane = await benchPlane(chosenMedium('disk'), {
+const plane = await benchPlane(chosenMedium('memory'), {
   // The tool logs in to the new database as the control login, which the embedded server's own rules would not let in.
   hba: 'local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n'
 })
@@ -27,8 +27,6 @@ try {
       args: [...args, 'up', '--migrations-dir', migrations, ...schema],
       cwd: packageFolder,
       env: {
-        PATH: process.env['PATH'] ?? '',
-        HOME: process.env['HOME'] ?? '',
         npm_config_update_notifier: 'false',
         DATABASE_URL: `postgres://${login}:${password.reveal()}@${server.host}:${server.port}/${database}`
       }

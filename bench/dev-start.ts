@@ -13,7 +13,7 @@ const main = join(packageFolder, 'dist', 'cli', 'main.js')
 const times: number[] = []
 for (let round = 0; round < 3; round += 1) {
   const cwd = await mkdtemp(join(tmpdir(), 'saasctl-bench.'))
-  const env = { PATH: process.env['PATH'] ?? '', HOME: cwd, SAASCTL_HOME: join(cwd, '.saasctl') }
+  const env = { SAASCTL_HOME: join(cwd, '.saasctl') }
   try {
     times.push(await timed(() => runProgram({ args: [main, 'dev', 'start'], cwd, env })))
   } finally {
