@@ -26,6 +26,9 @@ try {
     {
       empty: () => runProgram({ args: [empty], cwd, env }),
       help: () => runProgram({ args: [main, '--help'], cwd, env }),
+      // A shell that names certificates (NODE_EXTRA_CA_CERTS) makes every Node start 25 ms later, the empty one too.
+      emptyAlone: () => alone(empty),
+      helpAlone: () => alone(main, '--help'),
       list: () => runProgram({ args: [main, 'tenant', 'list'], cwd, env }),
       queries: () => queries(env['SAASCTL_CATALOG_URL'] ?? '')
     },
@@ -47,9 +50,18 @@ try {
     target: { atMost: 3 }
   })
   note(`counted against the process alone: ${((took.list.median - asked) / bare).toFixed(2)}x`)
+  const emptied = took.helpAlone.median / took.emptyAlone.median
+  note(
+    `--help in an empty environment: ${ms(took.helpAlone.median)} of ${ms(took.emptyAlone.median)}, ${emptied.toFixed(2)}x`
+  )
 } finally {
   await plane.close()
   await rm(cwd, { recursive: true, force: true })
+}
+
+/** A Node process in an environment that holds nothing. */
+function alone(...args: string[]): Promise<void> {
+  return runProgram({ program: '/usr/bin/env', args: ['-i', process.execPath, ...args], cwd })
 }
 
 /** What the command asks of the catalog, on a connection opened for it. */

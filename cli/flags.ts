@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { duration } from '../src/config.js'
+import { duration } from '../src/duration.js'
 
 export type Output = 'table' | 'json' | 'ndjson'
 

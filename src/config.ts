@@ -3,7 +3,8 @@ import { dirname, join, resolve } from 'node:path'
 import { SaasctlError } from './errors.js'
 import { type Setting, settings } from './settings.js'
 
-export { duration, packageFolder, settings } from './settings.js'
+export { duration } from './duration.js'
+export { packageFolder, settings } from './settings.js'
 
 /** The file that marks a project; found by walking up from the working folder. */
 export const configFile = 'saasctl.json'

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { duration } from './duration.js'
 import { Secret } from './secret.js'
 
 /** How one setting is read. `file` is its name in saasctl.json; a secret has none, because that file is committed. */
@@ -196,15 +197,6 @@ function count(text: string): number {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1 || value > 1000) throw new Error('must be a whole number from 1 to 1000')
   return value
-}
-
-const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-
-/** Milliseconds of `300ms`, `15s`, `10m`, `2h`, `7d`. */
-export function duration(text: string): number {
-  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text)
-  if (!match) throw new Error('must be a duration such as 15s, 10m or 7d')
-  return Number(match[1]) * (units[match[2] ?? ''] ?? 1)
 }
 
 /** A duration within bounds, where nothing or a century would do harm. */

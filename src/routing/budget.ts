@@ -2,18 +2,15 @@ import type { RoutedConnection } from '../engines/routing.js'
 import { SaasctlError } from '../errors.js'
 import { Alarm } from './budget/alarm.js'
 import { Books } from './budget/books.js'
+import { Demand } from './budget/demand.js'
 import { Limits } from './budget/limits.js'
 import { Line } from './budget/line.js'
 import { type BudgetOptions, type BudgetStatistics, defaults } from './budget/options.js'
 import { budgetClosed, heldAndFull, queueFull, tookTooLong } from './budget/refusals.js'
 import type { Slot } from './budget/slot.js'
-import { Turns } from './budget/turns.js'
 import type { Waiter } from './budget/waiter.js'
 import type { Lease } from './lease.js'
 import { TenantPool, type TenantPoolOptions } from './tenant-pool.js'
-
-/** How long a tenant keeps a connection at least, whoever else waits: opening one takes about a fifth of that. */
-const SLICE_MS = 20
 
 /**
  * The connections of this process to one server: a hard cap, shared by all tenants. No connection is guaranteed to anybody.
@@ -26,7 +23,7 @@ export class ServerBudget {
   readonly #books = new Books()
   readonly #limits: Limits
   readonly #line: Line
-  readonly #turns = new Turns()
+  readonly #demand: Demand
   readonly #pools = new Set<TenantPool>()
   readonly #alarm = new Alarm(() => this.#ring())
   readonly #counts = { opens: 0, failures: 0, refusals: 0, evictions: 0, yields: 0, timeouts: 0 }
@@ -38,6 +35,7 @@ export class ServerBudget {
     this.#options = { ...defaults, ...options }
     this.#limits = new Limits(this.#books, max)
     this.#line = new Line(this.#options.acquireMs)
+    this.#demand = new Demand(this.#books, this.#limits, this.#alarm, this.#options.gate)
   }
 
   /** A pool for one way to one tenant's database. Nothing is opened yet. */
@@ -97,14 +95,15 @@ export class ServerBudget {
   /** For pools: whoever waited has ended. */
   giveUp(waiter: Waiter, reason: unknown): void {
     this.#line.leave(waiter)
-    this.#note(waiter.pool, performance.now())
+    this.#demand.note(waiter.pool, performance.now())
     waiter.refuse(reason)
   }
 
   /** For pools: the limit is another. */
   changed(pool: TenantPool): void {
     const now = performance.now()
-    this.#note(pool, now)
+    this.#books.weigh(pool)
+    this.#demand.note(pool, now)
     this.#pump(now)
   }
 
@@ -118,7 +117,7 @@ export class ServerBudget {
     const { connection } = slot
     if (!connection || (slot.state !== 'idle' && slot.state !== 'lent')) return
     this.#books.move(slot, 'closing')
-    this.#note(slot.pool, performance.now())
+    this.#demand.note(slot.pool, performance.now())
     void connection.close().then(() => this.#gone(slot))
   }
 
@@ -126,20 +125,13 @@ export class ServerBudget {
     const { pool } = lease
     const now = performance.now()
     const urgent = lease.inTransaction
-    if (urgent && !this.#canServe(pool, now)) return Promise.reject(heldAndFull(pool.name))
+    if (urgent && !this.#demand.canServe(pool, now)) return Promise.reject(heldAndFull(pool.name))
     if (pool.waiters.size >= this.#options.queue) return Promise.reject(queueFull(pool.name, pool.waiters.size))
     const given = this.#line.join(lease, now, urgent)
     this.#alarm.at(this.#line.deadline, true)
-    this.#note(pool, now)
+    this.#demand.note(pool, now)
     this.#pump(now)
     return given
-  }
-
-  /** Whether a connection will come without anybody giving theirs back. */
-  #canServe(pool: TenantPool, now: number): boolean {
-    if (pool.opening > pool.urgent) return true
-    const free = this.#limits.coming(now) + this.#books.idle.size
-    return this.#limits.roomOf(pool, now) > 0 && free > this.#turns.urgentWanted
   }
 
   /** A connection is free: for whoever waits in its tenant, or for a tenant with less, or for later. */
@@ -151,7 +143,7 @@ export class ServerBudget {
       this.#books.move(slot, 'idle')
       this.#alarm.at(slot.expiresAt, false)
       if (pool.draining) pool.trim()
-    } else if (this.#yields(slot, now)) {
+    } else if (this.#demand.yields(slot, now)) {
       this.#counts.yields += 1
       this.close(slot)
     } else {
@@ -159,8 +151,8 @@ export class ServerBudget {
       this.#options.waited?.(now - waiter.since, pool.name)
       waiter.give(this.#hand(slot, waiter.lease))
     }
-    if (this.#turns.wanted === 0) return
-    this.#note(pool, now)
+    if (this.#demand.none) return
+    this.#demand.note(pool, now)
     this.#pump(now)
   }
 
@@ -170,34 +162,27 @@ export class ServerBudget {
     return slot.connection as RoutedConnection
   }
 
-  /** Whether a tenant gives up a connection for another one although its own requests wait. */
-  #yields({ pool, openedAt }: Slot, now: number): boolean {
-    const other = this.#turns.next
-    if (!other || other === pool || this.#books.idle.size > 0 || now - openedAt < SLICE_MS) return false
-    if (this.#limits.coming(now) >= Math.min(this.#turns.wanted, this.#options.gate)) return false
-    return other.active === 0 || pool.active > other.active + 1
-  }
-
   /** Opens what may be opened, and makes room for what may be opened next. */
   #pump(now: number): void {
-    const { opening, idle } = this.#books
-    const [turns, { server }, { gate }] = [this.#turns, this.#limits, this.#options]
-    if (turns.wanted === 0) return
+    if (this.#demand.none) return
+    const { server } = this.#limits
     this.#alarm.at(server.changesAfter(now), true)
     if (now < server.pausedUntil) return
-    const room = Math.min(server.at(now) - this.#books.total, gate - opening)
-    for (let opened = 0; opened < room && turns.next; opened += 1) this.#open(turns.next, now)
-    for (let coming = this.#limits.coming(now); coming < Math.min(turns.wanted, gate) && idle.first; coming += 1) {
+    const room = Math.min(server.at(now) - this.#books.total, this.#options.gate - this.#books.opening)
+    for (let opened = 0; opened < room; opened += 1) {
+      const pool = this.#demand.take()
+      if (pool) this.#open(pool, now)
+    }
+    for (let idle = this.#demand.victim(now); idle; idle = this.#demand.victim(now)) {
       this.#counts.evictions += 1
-      this.close(idle.first.value)
+      this.close(idle)
     }
   }
 
   #open(pool: TenantPool, now: number): void {
     const slot = this.#books.begin(pool)
     this.#counts.opens += 1
-    this.#turns.took(pool)
-    this.#note(pool, now)
+    this.#demand.note(pool, now)
     pool.open().then(
       connection => this.#opened(slot, connection),
       error => this.#failed(slot, error)
@@ -233,7 +218,7 @@ export class ServerBudget {
     if (full === 'server') this.#limits.server.refused(this.#books.total, now, error)
     else if (full === 'tenant') pool.ceiling.refused(pool.count, now, error)
     else this.#refuse(pool, error)
-    this.#note(pool, now)
+    this.#demand.note(pool, now)
     this.#settled(pool)
     this.#renew()
   }
@@ -249,7 +234,7 @@ export class ServerBudget {
   #gone(slot: Slot): void {
     const now = performance.now()
     this.#books.move(slot, 'gone')
-    this.#note(slot.pool, now)
+    this.#demand.note(slot.pool, now)
     this.#settled(slot.pool)
     this.#pump(now)
   }
@@ -260,21 +245,10 @@ export class ServerBudget {
     pool.settled()
   }
 
-  /** Says again how many more connections the tenant wants, after anything that may have changed it. */
-  #note(pool: TenantPool, now: number): void {
-    this.#turns.note(pool, pool.waiters.size > pool.opening ? this.#wantedBy(pool, now) : 0)
-  }
-
-  #wantedBy(pool: TenantPool, now: number): number {
-    this.#alarm.at(pool.ceiling.changesAfter(now), true)
-    if (now < pool.ceiling.pausedUntil) return 0
-    return Math.max(0, Math.min(pool.waiters.size - pool.opening, this.#limits.roomOf(pool, now)))
-  }
-
   /** After a limit changed: everybody who waits is looked at again. */
   #renew(): void {
     const now = performance.now()
-    for (const pool of this.#line.pools()) this.#note(pool, now)
+    for (const pool of this.#line.pools()) this.#demand.note(pool, now)
     this.#pump(now)
   }
 

@@ -40,7 +40,10 @@ export class TenantPool {
   urgent = 0
   /** More connections that are wanted, as `Turns` last heard. */
   wants = 0
+  entitled = 0
   urgentWants = 0
+  /** Its part in the weight of all tenants that have a connection. */
+  weight = 0
 
   #draining: Promise<number> | undefined
   #drained: (() => void) | undefined

@@ -103,6 +103,12 @@ t.test('a process stopped before it undoes a migration cannot undo it after it w
   t.strictSame(await audit(), [], 'the database stands where the catalog says')
 })
 
+/** Waits until a migration sleeps on the server. */
+async function sleeping(): Promise<void> {
+  const asleep = `select from pg_stat_activity where wait_event = 'PgSleep'`
+  while ((await asSuperuser(tenants, client => client.query(asleep))).rowCount === 0) await sleep(10)
+}
+
 t.test('a migration whose process was stopped in the middle of it is applied once', async t => {
   const slug = newSlug()
   await doVerb(saasctl, 'create', { slug })
@@ -110,17 +116,24 @@ t.test('a migration whose process was stopped in the middle of it is applied onc
   const child = startVerb(plane.env, 'migrate', { slug })
   t.teardown(() => child.kill('SIGKILL'))
   const operation = await operationOf(child)
-  const running = () =>
-    asSuperuser(tenants, async client => {
-      const { rowCount } = await client.query(`select from pg_stat_activity where wait_event = 'PgSleep'`)
-      return rowCount
-    })
-  while (!(await running())) await sleep(10)
+  await sleeping()
   child.kill('SIGSTOP')
   t.match(await settleOne(saasctl, operation), { status: 'succeeded', epoch: 2 })
   child.kill('SIGCONT')
   await child.ended
   t.match(child.said.at(-1), { succeeded: true })
+  t.strictSame(await audit(), [])
+})
+
+t.test('a process that wakes while its successor is at work disturbs nothing', async t => {
+  const slug = newSlug()
+  await doVerb(saasctl, 'create', { slug })
+  await template.grow({ up: 'create table slower (id int); select pg_sleep(1.5);', down: 'drop table slower;' })
+  const { operation, wakeUp } = await sleeper(t, plane, 'migrate', { slug }, 'tenant.migrate/migrate:begun')
+  const successor = settleOne(saasctl, operation)
+  await sleeping()
+  await wakeUp()
+  t.match(await successor, { status: 'succeeded', epoch: 2 }, 'it was finished by its successor, in one go')
   t.strictSame(await audit(), [])
 })
 

@@ -9,6 +9,9 @@ import type { Session } from './session.js'
 /** Schema of ours in every tenant database: the identity row and node-pg-migrate's table. */
 export const SCHEMA = 'saasctl'
 
+/** Not waited for by itself: the REVOKE that follows on this server is, and what was committed before it is on disk with it. */
+const LATER = 'SET LOCAL synchronous_commit TO off'
+
 type Enter = (way: Pick<Way, 'database' | 'as'>) => Promise<Session>
 
 /**
@@ -98,7 +101,7 @@ async function furnishCopy(
   await whileMember(session, roles, from.names.logins.owner, () =>
     inside(
       enter({ database: names.database, as: from.owner }),
-      `BEGIN; ${handOver(handing, pairs)}; ${identityRow(databaseId)}; COMMIT`
+      `BEGIN; ${LATER}; ${handOver(handing, pairs)}; ${identityRow(databaseId)}; COMMIT`
     )
   )
 }
@@ -118,7 +121,7 @@ async function owners(session: Session, database: string, roles: string[]): Prom
 /** Grants memberships for one act. A revoke that fails stands beside the act's own error, never in its place. */
 async function whileMember(session: Session, roles: string[], member: string, act: () => Promise<void>): Promise<void> {
   const list = roles.map(id).join(', ')
-  await session.run(`GRANT ${list} TO ${id(member)}`)
+  await session.run(`${LATER}; GRANT ${list} TO ${id(member)}`)
   const revoke = () => session.run(`REVOKE ${list} FROM ${id(member)}`)
   try {
     await act()

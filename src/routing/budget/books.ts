@@ -12,6 +12,9 @@ export class Books {
   /** Least recently used first. */
   readonly idle = new Chain<Slot>()
 
+  /** The plans' connections of all tenants that have one open: what shares are shares of. */
+  weight = 0
+
   get counts() {
     const { total, opening, lent, closing, idle } = this
     return { total, opening, lent, closing, idle: idle.size }
@@ -22,6 +25,7 @@ export class Books {
     const slot = new Slot(pool)
     this.total += 1
     this.#count(slot, 'opening', 1)
+    this.weigh(pool)
     return slot
   }
 
@@ -30,6 +34,14 @@ export class Books {
     this.#count(slot, slot.state, -1)
     slot.state = state
     this.#count(slot, state, 1)
+    this.weigh(slot.pool)
+  }
+
+  /** After the plan's number changed, or the tenant got its first connection or lost its last. */
+  weigh(pool: TenantPool): void {
+    const weight = pool.active > 0 ? pool.ceiling.max : 0
+    this.weight += weight - pool.weight
+    pool.weight = weight
   }
 
   #count(slot: Slot, state: SlotState, by: 1 | -1): void {

@@ -24,6 +24,12 @@ export class Limits {
     return Math.min(pool.ceiling.at(now), Math.max(1, all - Math.floor(all / 4))) - pool.count
   }
 
+  /** What a tenant has a right to while connections are short: by its plan, against those of all that have connections now. */
+  shareOf(pool: TenantPool, now: number): number {
+    const others = this.#books.weight - pool.weight
+    return Math.max(1, Math.floor((this.server.at(now) * pool.ceiling.max) / (others + pool.ceiling.max)))
+  }
+
   /** Whether the connection is one too many, since a limit was lowered. */
   exceededBy({ pool }: Slot, now: number): boolean {
     return this.coming(now) < 0 || pool.active > pool.ceiling.at(now)

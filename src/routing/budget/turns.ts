@@ -11,11 +11,17 @@ export class Turns {
   readonly #without = new Chain<TenantPool>()
   readonly #growing = new Chain<TenantPool>()
   #wanted = 0
+  #entitled = 0
   #urgentWanted = 0
 
   /** Connections that would be lent at once if they were there. */
   get wanted(): number {
     return this.#wanted
+  }
+
+  /** Of these, what tenants want within their share: they may take for it what others have just used. */
+  get entitled(): number {
+    return this.#entitled
   }
 
   get urgentWanted(): number {
@@ -27,8 +33,10 @@ export class Turns {
   }
 
   /** Notes how many more connections the tenant wants. It keeps its place while it stays in the same circle. */
-  note(pool: TenantPool, wants: number): void {
+  note(pool: TenantPool, wants: number, entitled: number): void {
     this.#wanted += wants - pool.wants
+    this.#entitled += entitled - pool.entitled
+    pool.entitled = entitled
     const urgent = Math.min(wants, pool.urgent)
     this.#urgentWanted += urgent - pool.urgentWants
     pool.wants = wants
