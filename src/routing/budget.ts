@@ -14,8 +14,8 @@ import { TenantPool, type TenantPoolOptions } from './tenant-pool.js'
 
 /**
  * The connections of this process to one server: a hard cap, shared by all tenants. No connection is guaranteed to anybody.
- * An idle one is given up, least recently used first, for whoever needs one; a tenant with more makes way for one with less;
- * no tenant gets more than three quarters. Every act costs the same for any number of tenants.
+ * An idle one is given up, least recently used first, for whoever needs one. While they are short, each tenant has a right
+ * to a share by its plan; no tenant ever gets more than three quarters. Every act costs the same for any number of tenants.
  */
 export class ServerBudget {
   readonly name: string
@@ -171,7 +171,8 @@ export class ServerBudget {
     const room = Math.min(server.at(now) - this.#books.total, this.#options.gate - this.#books.opening)
     for (let opened = 0; opened < room; opened += 1) {
       const pool = this.#demand.take()
-      if (pool) this.#open(pool, now)
+      if (!pool) break
+      this.#open(pool, now)
     }
     for (let idle = this.#demand.victim(now); idle; idle = this.#demand.victim(now)) {
       this.#counts.evictions += 1

@@ -181,6 +181,32 @@ async function turns(t: Test, server: RoutedServer) {
     t.equal(budget.statistics.timeouts, 0)
   })
 
+  t.test('beside a tenant that floods, the others find their connections where they left them', async t => {
+    const { budget, pools } = start(t, server, { max: 4, queue: 1_000, acquireMs: 60_000 })
+    const flooding = { on: true }
+    const flood = lanes(20, 1, async () => {
+      while (flooding.on) await query(pools[0], 'select pg_sleep(0.005)')
+    })
+    await until(() => pools[0]?.active === 3)
+    const others = (turns: number) =>
+      Promise.all(
+        [1, 2, 3].map(index =>
+          lanes(1, turns, async () => {
+            await query(pools[index], 'select 1')
+            await sleep(2)
+          })
+        )
+      )
+    let before = -1
+    while (budget.statistics.opens !== before) {
+      before = budget.statistics.opens
+      await others(30)
+    }
+    t.equal(pools[0]?.active, 1, 'after a while nobody opens anything')
+    flooding.on = false
+    await flood
+  })
+
   t.test('who waits too long, or behind too many, is told when to come back', async t => {
     const { budget, pools } = start(t, server, { max: 1, queue: 2, acquireMs: 100 })
     const held = await borrow(pools[0])
