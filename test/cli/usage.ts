@@ -265,7 +265,7 @@ t.test('help loads commander and nothing else: no verb, no database driver, no q
   const { result } = JSON.parse(await readFile(join(coverage, file), 'utf8')) as { result: Array<{ url: string }> }
   const loaded = result.map(({ url }) => url).filter(url => url.startsWith('file:'))
   t.ok(loaded.includes(pathToFileURL(main).href))
-  const allowed = /\/node_modules\/commander\/|\/dist\/cli\/\w+\.js$|\/dist\/src\/(config|settings|errors|secret)\.js$/
+  const allowed = /\/node_modules\/commander\/|\/dist\/cli\/\w+\.js$|\/dist\/src\/(duration|errors)\.js$/
   t.strictSame(
     loaded.filter(url => !allowed.test(url)),
     []
