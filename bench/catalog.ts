@@ -15,7 +15,7 @@ const slugOf = (n: number) => `s${createHash('md5').update(`slug${n}`).digest('h
 const catalogs: Array<{ plane: ControlPlane; tenants: number }> = []
 try {
   for (const tenants of [few, many]) {
-    const config = { shared_buffers: '256MB', max_wal_size: '8GB', autovacuum: 'off' }
+    const config = { shared_buffers: '1GB', max_wal_size: '8GB', autovacuum: 'off' }
     const plane = await controlPlane({ addServer: false, config })
     catalogs.push({ plane, tenants })
     await plane.catalogAsSuperuser(client => fillCatalog(client, tenants))
@@ -44,9 +44,10 @@ async function pages(): Promise<void> {
       { rounds: 100, warmUp: 20 }
     )
   compare('first page of 100', await page({}), 'held')
-  compare('a page from the middle', await page({}, 'middle'), 'held')
   compare('page of a plan (16 %)', await page({ plan: 'pro' }), 'held')
-  // From here on the small catalog has less than a page, or reads the whole of itself: the times say more than the ratio.
+  // A hundred neighbours by slug lie on three hundred pages of the catalog, which are in no cache yet.
+  compare('a page from the middle', await page({}, 'middle'), 'held')
+  // Of these the small catalog has less than a page, or reads the whole of itself: the times say more than the ratio.
   compare('page of a plan (4 %)', await page({ plan: 'enterprise' }), 'reported')
   compare('page of a status (3 %)', await page({ statuses: ['suspended'] }), 'reported')
   compare(`page of a label (1 of ${countries})`, await page({ labels: { country: 'c7' } }), 'reported')

@@ -54,6 +54,8 @@ export async function fillCatalog(superuser: pg.Client, tenants: number): Promis
      from generate_series(0, ${tenants - 1}) n, unnest(array['owner', 'app_a', 'app_b', 'readonly']) role`
   )
   await superuser.query('vacuum analyze')
+  // What is written once must not be written again by those who ask.
+  await superuser.query('checkpoint')
 }
 
 /** The id of the n-th thing of a kind: in the order of n, as UUIDv7 are in the order of time. */

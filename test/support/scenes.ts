@@ -88,10 +88,10 @@ function warm({ catalog }: Saasctl): Promise<Array<{ id: string }>> {
   return catalog.query(`select id from saasctl.database where kind = 'tenant' and state = 'ready' order by id`)
 }
 
+/** Exactly one, so that there is no doubt which it is; a worker that looks after the pool keeps it so. */
 async function oneWarm({ saasctl }: Stage): Promise<string> {
-  const [first] = await warm(saasctl)
-  if (first) return first.id
   await doVerb(saasctl, 'build', { warm: 1 })
-  const [made] = await warm(saasctl)
-  return made?.id ?? uuidv7()
+  const [first, ...others] = await warm(saasctl)
+  for (const { id } of others) await doVerb(saasctl, 'drop', { databaseId: id })
+  return first?.id ?? uuidv7()
 }

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { kinds } from '../../src/kinds.js'
 import { killStage, testKillPoints } from '../support/kill-and-recover.js'
 import { skipWithoutPostgres } from '../support/servers.js'
 
@@ -6,5 +7,8 @@ if (await skipWithoutPostgres(t)) process.exit()
 const stage = await killStage()
 t.teardown(() => stage.close())
 
-/** What makes databases; everything else is in kill-points-others.ts. */
-await testKillPoints(t, stage, ['tenant.create', 'template.build', 'warm.create'])
+await testKillPoints(
+  t,
+  stage,
+  kinds.names.filter(name => name.startsWith('tenant.'))
+)
