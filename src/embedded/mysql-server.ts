@@ -21,7 +21,8 @@ export interface MysqlStart extends MysqlData {
   logFile: string
   /** The port to use if it is free; another one otherwise. */
   port?: number | undefined
-  settings: Record<string, string>
+  /** Added after ours, where the last one wins: `--max-connections=20`. */
+  options?: string[] | undefined
 }
 
 export interface MysqlProcess {
@@ -32,7 +33,7 @@ export interface MysqlProcess {
 const START_TIMEOUT_MS = 120_000
 
 /** Many small databases on a developer's machine. Plain text stays on loopback; no files in or out, no names to resolve. */
-export const mysqlSettings = (dataDir: string): Record<string, string> => ({
+const mysqlSettings = (dataDir: string): Record<string, string> => ({
   'bind-address': '127.0.0.1',
   'skip-name-resolve': '1',
   'local-infile': '0',
@@ -95,14 +96,15 @@ async function tryStart(start: MysqlStart, port: number, deadline: number): Prom
   const { binaries, dataDir } = start
   const log = await open(start.logFile, 'a', 0o600)
   const from = (await log.stat()).size
-  const settings = { ...mysqlSettings(dataDir), ...flavoured[binaries.flavour], ...start.settings }
+  const settings = { ...mysqlSettings(dataDir), ...flavoured[binaries.flavour] }
   const args = [
     '--no-defaults',
     `--datadir=${dataDir}`,
     `--socket=${start.socket}`,
     `--port=${port}`,
     `--pid-file=${pidFile(dataDir)}`,
-    ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)
+    ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`),
+    ...(start.options ?? [])
   ]
   const child = spawn(binaries.server, args, {
     ...start.user,

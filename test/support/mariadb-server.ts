@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { chown, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import mysql, { type Connection } from 'mysql2/promise'
+import mysql, { type RowDataPacket } from 'mysql2/promise'
 import type t from 'tap'
 import { type MysqlBinaries, mysqlBinaries as machineBinaries } from '../../src/embedded/mysql-binaries.js'
 import { initMysql, startMysql, stopMysql } from '../../src/embedded/mysql-server.js'
@@ -11,31 +11,23 @@ import { recipe } from '../../src/engines/mysql/recipe.js'
 import { Secret } from '../../src/secret.js'
 import { cache, makeCache, scratch, user, watch } from './servers.js'
 
-export type { MysqlBinaries }
-
 /** A MariaDB or MySQL of the suite's own. It ends with the test process, however that ends, and leaves nothing behind. */
-export interface MysqlTestServer {
+export interface MariadbServer {
   flavour: MysqlBinaries['flavour']
   version: string
   host: '127.0.0.1'
   port: number
-  /** Enters through the socket only. */
-  superuser: { login: 'root'; password: string }
-  dataDir: string
+  /** Root enters here, and here alone. */
   socket: string
+  dataDir: string
   logFile: string
+  /** Runs SQL as root through the socket; the rows of the last statement. */
+  root(sql: string, database?: string): Promise<Array<Record<string, unknown>>>
   /** Ends the server and removes its data. A second time is OK. */
   stop(): Promise<void>
-  /** Ends the server if it runs, and starts it again on the same port; also after `kill`. */
-  restart(settings?: Record<string, string>): Promise<void>
+  /** Ends the server if it runs, and starts it again on the same port with these options besides; also after `kill`. */
+  restart(options?: string[]): Promise<void>
   kill(signal: NodeJS.Signals): void
-}
-
-export interface MysqlTestServerOptions {
-  /** The first of `mysqlBinaries()` by default. */
-  binaries?: MysqlBinaries
-  /** Added to the embedded server's, without fsync: `{ 'max-connections': '20' }`. */
-  settings?: Record<string, string>
 }
 
 let found: Promise<MysqlBinaries[]> | undefined
@@ -54,37 +46,47 @@ export async function skipWithoutMysql(test: typeof t): Promise<boolean> {
   return true
 }
 
-const unsafe = { 'innodb-flush-log-at-trx-commit': '0', 'innodb-doublewrite': '0', 'innodb-buffer-pool-size': '32M' }
+const light = ['--innodb-flush-log-at-trx-commit=0', '--innodb-doublewrite=0', '--innodb-buffer-pool-size=64M']
 
-/** Starts a private server with a copy of the cached data folder: about 0.4 s, and 2 s more at the very first time. */
-export async function startMysqlServer(options: MysqlTestServerOptions = {}): Promise<MysqlTestServer> {
-  const binaries = options.binaries ?? (await mysqlBinaries())[0]
-  if (!binaries) throw new Error('No MariaDB or MySQL was found; ask skipWithoutMysql first.')
-  const template = await templateOf(binaries)
+/** Starts a private server with a copy of a cached data folder: about 0.4 s, and 2 s more at the very first time. */
+export async function startMariadb(options: string[] = [], binaries?: MysqlBinaries): Promise<MariadbServer> {
+  const chosen = binaries ?? (await mysqlBinaries())[0]
+  if (!chosen) throw new Error('No MariaDB or MySQL was found; ask skipWithoutMysql first.')
+  const template = await templateOf(chosen)
   const folder = await mkdtemp(join(scratch, 'saasctl-test.'))
   if (user) await chown(folder, user.uid, user.gid)
-  const endWatch = watch(folder, 'server.pid')
+  const stop = watch(folder, 'server.pid')
   const dataDir = join(folder, 'data')
   await run('/bin/cp', ['-a', join(template, 'data'), dataDir], { user })
   const socket = join(folder, 'server.sock')
   const logFile = join(folder, 'server.log')
-  const begin = (settings = options.settings, port?: number) =>
-    startMysql({ binaries, user, dataDir, socket, logFile, port, settings: { ...unsafe, ...settings } })
+  const password = await readFile(join(template, 'password'), 'utf8')
+  const begin = (more: string[] = [], port?: number) =>
+    startMysql({ binaries: chosen, user, dataDir, socket, logFile, port, options: [...light, ...options, ...more] })
   let running = await begin()
+  const { flavour, version } = chosen
   return {
-    flavour: binaries.flavour,
-    version: binaries.version,
+    flavour,
+    version,
     host: '127.0.0.1',
     port: running.port,
-    superuser: { login: 'root', password: await readFile(join(template, 'password'), 'utf8') },
-    dataDir,
     socket,
+    dataDir,
     logFile,
-    stop: endWatch,
-    restart: async settings => {
+    root: async (sql, database) => {
+      const way = { socketPath: socket, user: 'root', password, multipleStatements: true }
+      const connection = await mysql.createConnection({ ...way, ...(database !== undefined && { database }) })
+      try {
+        return lastRows((await connection.query(sql))[0])
+      } finally {
+        await connection.end()
+      }
+    },
+    stop,
+    restart: async more => {
       await stopMysql(dataDir)
       const { port } = running
-      running = await begin(settings, port)
+      running = await begin(more, port)
       if (running.port !== port) throw new Error(`Port ${port} was taken while the server was down.`)
     },
     kill: signal => {
@@ -93,26 +95,20 @@ export async function startMysqlServer(options: MysqlTestServerOptions = {}): Pr
   }
 }
 
-/** The test server's control login, with exactly what the control plane needs. */
-export async function mysqlControlLogin(server: MysqlTestServer): Promise<{ login: string; password: Secret }> {
-  const login = 'saasctl_server'
-  const password = randomBytes(18).toString('base64url')
-  await asRoot(server, async root => {
-    await root.query(`CREATE USER ${login}@'%' IDENTIFIED BY '${password}'`)
-    for (const statement of recipe(server.flavour, login)) await root.query(statement)
-  })
-  return { login, password: new Secret(password) }
+/** The rows of the last statement of several, as a driver answers them; none for a statement that gives none. */
+export function lastRows(result: unknown): Array<Record<string, unknown>> {
+  if (!Array.isArray(result)) return []
+  const several = result.some(one => Array.isArray(one) || one?.constructor?.name === 'ResultSetHeader')
+  return several ? lastRows(result.at(-1)) : (result as RowDataPacket[])
 }
 
-/** Runs something as root through the socket. */
-export async function asRoot<T>(server: MysqlTestServer, work: (root: Connection) => Promise<T>): Promise<T> {
-  const { login, password } = server.superuser
-  const root = await mysql.createConnection({ socketPath: server.socket, user: login, password })
-  try {
-    return await work(root)
-  } finally {
-    root.destroy()
-  }
+/** The test server's control login, with exactly what the control plane needs. */
+export async function mysqlControlLogin(server: MariadbServer): Promise<{ login: string; password: Secret }> {
+  const login = 'saasctl_server'
+  const password = randomBytes(18).toString('base64url')
+  const statements = [`CREATE USER ${login}@'%' IDENTIFIED BY '${password}'`, ...recipe(server.flavour, login)]
+  await server.root(statements.join(';\n'))
+  return { login, password: new Secret(password) }
 }
 
 /** Built under a name of its own and renamed: test files that start at once do not disturb each other. */
