@@ -28,6 +28,8 @@ export interface Route extends Routed {
   readonly migration: string | null
   readonly login: string
   readonly loginVersion: number
+  /** Counted up when everything that is cached for the tenant is void. */
+  readonly cacheVersion: number
   /** The same for two revisions whose connections are interchangeable. */
   readonly way: string
   /** Opens the app login's password with the routing key; once per way, because it stays in the connections' memory only. */
@@ -53,6 +55,7 @@ export function routeOf(row: RouteRow, keys: KeyStore): Route {
     migration: row.migration,
     login: row.login,
     loginVersion: row.loginVersion,
+    cacheVersion: row.cacheVersion,
     way: JSON.stringify([
       row.databaseId,
       row.login,

@@ -61,7 +61,10 @@ const tables: Record<string, { table: string; without?: Record<string, string> }
   ServerRow: { table: 'server', without: { router_connections: 'the routers’ function reads it' } },
   TemplateRow: { table: 'template' },
   PlanRow: { table: 'plan' },
-  TenantRow: { table: 'tenant', without: { status_before_delete: 'read by the undelete alone' } },
+  TenantRow: {
+    table: 'tenant',
+    without: { status_before_delete: 'read by the undelete alone', cache_version: 'routers read it' }
+  },
   DatabaseRow: { table: 'database', without: { dropped_at: 'for people who read the table' } },
   DataKeyRow: { table: 'data_key' },
   LoginRow: { table: 'login', without: { changed_at: 'for people who read the table' } },

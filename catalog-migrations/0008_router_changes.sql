@@ -1,0 +1,111 @@
+-- Up Migration
+
+-- Counted up when everything that the application keeps of the tenant in caches of its own is void.
+alter table saasctl.tenant add column cache_version bigint not null default 1;
+
+create or replace function saasctl.tenant_changed() returns trigger language plpgsql set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if (new.slug, new.status, new.plan, new.template, new.cache_version)
+    is distinct from (old.slug, old.status, old.plan, old.template, old.cache_version)
+    and new.revision = old.revision then
+    new.revision := old.revision + 1;
+  end if;
+  if new.revision <> old.revision then
+    perform pg_notify('saasctl_route', new.id || ' ' || new.revision);
+  end if;
+  return new;
+end
+$function$;
+
+-- A tenant's schema, and which of its two app logins is in use, are part of its route.
+create function saasctl.database_changed() returns trigger language plpgsql set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update saasctl.tenant t set revision = revision + 1 from saasctl.placement m
+    where m.database_id = new.id and t.id = m.tenant_id;
+  return null;
+end
+$function$;
+create trigger database_changed after update on saasctl.database for each row
+  when ((new.name, new.server_id, new.migration, new.active_app) is distinct from (old.name, old.server_id, old.migration, old.active_app))
+  execute function saasctl.database_changed();
+
+-- So is how that login gets in. The idle one may change unseen: its password is sealed before anybody goes in with it.
+create function saasctl.login_changed() returns trigger language plpgsql set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update saasctl.tenant t set revision = revision + 1 from saasctl.placement m join saasctl.database d on d.id = m.database_id
+    where m.database_id = new.database_id and d.active_app = new.role and t.id = m.tenant_id;
+  return null;
+end
+$function$;
+create trigger login_changed after update on saasctl.login for each row
+  when ((new.name, new.version, new.key_version, new.sealed) is distinct from (old.name, old.version, old.key_version, old.sealed))
+  execute function saasctl.login_changed();
+
+-- Wrapped anew: the old master key may be gone tomorrow, and with it what routers remember.
+create function saasctl.data_key_changed() returns trigger language plpgsql set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update saasctl.tenant t set revision = revision + 1 from saasctl.placement m
+    where m.database_id = new.database_id and t.id = m.tenant_id;
+  return null;
+end
+$function$;
+create trigger data_key_changed after update on saasctl.data_key for each row
+  when (new.purpose = 'routing' and new.wrapped is distinct from old.wrapped)
+  execute function saasctl.data_key_changed();
+
+create or replace view saasctl.route with (security_barrier) as
+  select t.id as tenant_id, t.slug, t.status, t.revision, t.plan, p.revision as plan_revision, p.definition as plan_definition,
+    s.id as server_id, s.engine, s.host, s.port, s.tls, s.router_connections, d.id as database_id, d.name as database, d.migration,
+    l.name as login, l.version as login_version, l.sealed, k.wrapped, k.version as key_version, k.master_key_id, t.cache_version
+  from saasctl.tenant t
+  join saasctl.plan p on p.name = t.plan
+  join saasctl.placement m on m.tenant_id = t.id
+  join saasctl.database d on d.id = m.database_id
+  join saasctl.server s on s.id = d.server_id
+  join saasctl.login l on l.database_id = d.id and l.role = d.active_app
+  join saasctl.data_key k on k.database_id = l.database_id and k.purpose = l.purpose and k.version = l.key_version
+  where t.status in ('active', 'suspended', 'deleted', 'purging');
+
+update saasctl.instance set schema_version = 8;
+
+-- Down Migration
+
+drop view saasctl.route;
+create view saasctl.route with (security_barrier) as
+  select t.id as tenant_id, t.slug, t.status, t.revision, t.plan, p.revision as plan_revision, p.definition as plan_definition,
+    s.id as server_id, s.engine, s.host, s.port, s.tls, s.router_connections, d.id as database_id, d.name as database, d.migration,
+    l.name as login, l.version as login_version, l.sealed, k.wrapped, k.version as key_version, k.master_key_id
+  from saasctl.tenant t
+  join saasctl.plan p on p.name = t.plan
+  join saasctl.placement m on m.tenant_id = t.id
+  join saasctl.database d on d.id = m.database_id
+  join saasctl.server s on s.id = d.server_id
+  join saasctl.login l on l.database_id = d.id and l.role = d.active_app
+  join saasctl.data_key k on k.database_id = l.database_id and k.purpose = l.purpose and k.version = l.key_version
+  where t.status in ('active', 'suspended', 'deleted', 'purging');
+grant select on saasctl.route to saasctl_router, saasctl_control;
+drop trigger data_key_changed on saasctl.data_key;
+drop function saasctl.data_key_changed();
+drop trigger login_changed on saasctl.login;
+drop function saasctl.login_changed();
+drop trigger database_changed on saasctl.database;
+drop function saasctl.database_changed();
+create or replace function saasctl.tenant_changed() returns trigger language plpgsql set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if (new.slug, new.status, new.plan, new.template) is distinct from (old.slug, old.status, old.plan, old.template)
+    and new.revision = old.revision then
+    new.revision := old.revision + 1;
+  end if;
+  if new.revision <> old.revision then
+    perform pg_notify('saasctl_route', new.id || ' ' || new.revision);
+  end if;
+  return new;
+end
+$function$;
+alter table saasctl.tenant drop column cache_version;
+update saasctl.instance set schema_version = 7;
