@@ -37,7 +37,10 @@ export async function createTenants(options: CreateTenantsOptions): Promise<Tena
   const { url } = await wayIn(config)
   const catalog = new Catalog(url, {
     max: options.catalogConnections ?? 4,
-    applicationName: `${options.service ?? 'app'} router`
+    applicationName: `${options.service ?? 'app'} router`,
+    // A request waits for it. Whoever is known is served without, and an unknown tenant is better told to come again.
+    connectTimeoutMs: 3_000,
+    answerTimeoutMs: 3_000
   })
   try {
     await checkVersion(await readInstance(catalog))
