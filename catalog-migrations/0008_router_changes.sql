@@ -60,7 +60,8 @@ create trigger data_key_changed after update on saasctl.data_key for each row
 create or replace view saasctl.route with (security_barrier) as
   select t.id as tenant_id, t.slug, t.status, t.revision, t.plan, p.revision as plan_revision, p.definition as plan_definition,
     s.id as server_id, s.engine, s.host, s.port, s.tls, s.router_connections, d.id as database_id, d.name as database, d.migration,
-    l.name as login, l.version as login_version, l.sealed, k.wrapped, k.version as key_version, k.master_key_id, t.cache_version
+    l.name as login, l.version as login_version, l.sealed, k.wrapped, k.version as key_version, k.master_key_id, t.cache_version,
+    s.name as server
   from saasctl.tenant t
   join saasctl.plan p on p.name = t.plan
   join saasctl.placement m on m.tenant_id = t.id

@@ -1,4 +1,5 @@
-import type { RoutingEngine } from '../engines/routing.js'
+import type { RoutedConnection, RoutingEngine } from '../engines/routing.js'
+import { SaasctlError } from '../errors.js'
 import { Breaker } from './breaker.js'
 import { ServerBudget } from './budget.js'
 import type { Route } from './route.js'
@@ -15,6 +16,10 @@ export interface PlacesOptions {
   acquireMs?: number
   /** A drain that cut requests short. */
   onCut(tenant: string, leases: number): void
+  /** A server does not answer any more, or does again: once for all its tenants. */
+  onServer(server: string, answers: boolean): void
+  /** The database at the tenant's place is another one. */
+  onWrong(tenant: string): void
   waited?(milliseconds: number, tenant: string): void
 }
 
@@ -27,6 +32,20 @@ interface Server {
   budget: ServerBudget
   breaker: Breaker
 }
+
+/** What a tenant's database, its server or the way there may answer when a connection is opened. */
+const opening = new Set<string>([
+  'IDENTITY_WRONG',
+  'SERVER_UNREACHABLE',
+  'SERVER_DENIED',
+  'SERVER_FAILED',
+  'SERVER_BUSY'
+])
+
+const isUnreachable = (error: unknown) => error instanceof SaasctlError && error.code === 'SERVER_UNREACHABLE'
+
+/** A limit on connections was met: the budget knows what to do. */
+const isFull = (error: unknown) => error instanceof SaasctlError && error.data?.['full'] !== undefined
 
 /** Where each tenant's connections are: one pool per tenant, one budget per server. */
 export class Places {
@@ -59,23 +78,17 @@ export class Places {
     const ready = this.ready(route)
     if (ready) return ready
     this.#leave(route.tenantId)
-    const breaker = new Breaker(`The database of tenant ${route.slug}`)
-    const { applicationName, connectTimeoutMs } = this.#options
-    const open = async () =>
-      engine.open({
-        address: route.address,
-        database: route.database,
-        databaseId: route.databaseId,
-        as: await route.credentials(),
-        loginVersion: route.loginVersion,
-        applicationName,
-        statementTimeoutMs: route.rules.limits.statementTimeoutMs,
-        connectTimeoutMs
-      })
+    const breaker = new Breaker({ what: `The database of tenant ${route.slug}`, counts: error => !isFull(error) })
     const pool = server.budget.tenant({
       name: route.slug,
       connections: route.rules.limits.connections,
-      open: () => server.breaker.run(() => breaker.run(open))
+      open: async () => {
+        try {
+          return await server.breaker.run(() => breaker.run(() => this.#open(engine, route)), route.tenantId)
+        } catch (error) {
+          throw this.#closedTo(route, error)
+        }
+      }
     })
     this.#places.set(route.tenantId, { way: route.way, pool })
     return pool
@@ -94,6 +107,33 @@ export class Places {
     await Promise.all([...budgets.values()].map(budget => budget.shutdown(deadlineMs)))
   }
 
+  async #open(engine: RoutingEngine, route: Route): Promise<RoutedConnection> {
+    const { applicationName, connectTimeoutMs } = this.#options
+    return engine.open({
+      address: route.address,
+      database: route.database,
+      databaseId: route.databaseId,
+      as: await route.credentials(),
+      loginVersion: route.loginVersion,
+      applicationName,
+      statementTimeoutMs: route.rules.limits.statementTimeoutMs,
+      connectTimeoutMs
+    })
+  }
+
+  /** Whatever keeps a tenant's connections from being opened is 503 for this tenant, and its details are the cause's. */
+  #closedTo({ slug }: Route, error: unknown): unknown {
+    if (!(error instanceof SaasctlError) || isFull(error)) return error
+    if (error.code === 'IDENTITY_WRONG') this.#options.onWrong(slug)
+    if (!opening.has(error.code)) return error
+    return new SaasctlError('TENANT_DOWN', `The database of tenant ${slug} cannot be entered just now.`, {
+      hint: 'Look at it with "saasctl doctor".',
+      cause: error,
+      data: { retryAfterSeconds: 1 },
+      retryable: true
+    })
+  }
+
   #leave(tenantId: string): void {
     const place = this.#places.get(tenantId)
     if (!place) return
@@ -104,12 +144,11 @@ export class Places {
     })
   }
 
-  #server({ serverId, address }: Route): Promise<Server> {
-    const name = `${address.host}:${address.port}`
+  #server({ serverId, server: name }: Route): Promise<Server> {
     const known = this.#servers.get(serverId)
     if (known || this.#closed) return known ?? Promise.reject(new Error('the router is closed'))
     const made = this.#options.share(serverId).then(max => {
-      const { acquireMs, waited } = this.#options
+      const { acquireMs, waited, onServer } = this.#options
       return {
         budget: new ServerBudget({
           name,
@@ -117,7 +156,12 @@ export class Places {
           ...(acquireMs !== undefined && { acquireMs }),
           ...(waited && { waited })
         }),
-        breaker: new Breaker(`The server ${name}`)
+        breaker: new Breaker({
+          what: `The server ${name}`,
+          counts: isUnreachable,
+          callers: 2,
+          onChange: open => onServer(name, !open)
+        })
       }
     })
     // A share that could not be had is asked for again by the next request.

@@ -20,6 +20,8 @@ export interface Route extends Routed {
   readonly status: RouteRow['status']
   readonly rules: RoutePlan
   readonly serverId: string
+  /** The server's name, for messages: its address is nobody's business. */
+  readonly server: string
   readonly engine: EngineName
   readonly address: ServerAddress
   readonly databaseId: string
@@ -48,6 +50,7 @@ export function routeOf(row: RouteRow, keys: KeyStore): Route {
     planRevision: row.planRevision,
     rules,
     serverId: row.serverId,
+    server: row.server,
     engine: row.engine,
     address,
     databaseId: row.databaseId,

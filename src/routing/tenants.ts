@@ -31,14 +31,15 @@ export interface TenantsOptions extends EntityOptions {
   pollMs?: number
   /** Tenants to remember; 10,000. */
   remember?: number
-  /** What an operator should know: cut requests, a catalog that is away. */
+  /** What an operator should know: a catalog or server that is away, a database that is another one, cut requests. */
   onNotice?: (notice: Notice) => void
 }
 
 export interface Notice {
-  event: 'catalog.away' | 'catalog.back' | 'drain.cut' | 'share.lost'
+  event: 'catalog.away' | 'catalog.back' | 'server.away' | 'server.back' | 'tenant.wrong' | 'drain.cut' | 'share.lost'
   message: string
   tenant?: string
+  server?: string
 }
 
 export interface TenantsParts {
@@ -86,6 +87,18 @@ export class Tenants {
           event: 'drain.cut',
           tenant,
           message: `${leases} requests of ${tenant} were cut at the drain deadline.`
+        }),
+      onServer: (server, answers) =>
+        onNotice(
+          answers
+            ? { event: 'server.back', server, message: `The server ${server} answers again.` }
+            : { event: 'server.away', server, message: `The server ${server} does not answer; its tenants get 503.` }
+        ),
+      onWrong: tenant =>
+        onNotice({
+          event: 'tenant.wrong',
+          tenant,
+          message: `The database at the place of tenant ${tenant} is not its own; nobody is let in. Run "saasctl doctor".`
         })
     })
     this.#lookup = new Lookup<Route>({
