@@ -71,6 +71,53 @@ create or replace view saasctl.route with (security_barrier) as
   join saasctl.data_key k on k.database_id = l.database_id and k.purpose = l.purpose and k.version = l.key_version
   where t.status in ('active', 'suspended', 'deleted', 'purging');
 
+/*
+ * As before, but for a part that nobody takes whole: otherwise the first router on a server holds all of it, and the next one's
+ * first requests wait for two beats, until it has given back.
+ */
+create or replace function saasctl.router_share(instance uuid, server uuid, holds integer)
+  returns integer language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  budget integer;
+  routers integer;
+  others integer;
+  mine integer;
+  aim integer;
+  reserve integer;
+  free integer;
+begin
+  select router_connections into budget from saasctl.server s where s.id = router_share.server for update;
+  if budget is null then
+    return 0;
+  end if;
+  delete from saasctl.router_instance i where i.lease_until < clock_timestamp() - interval '60 s';
+  if not exists (select from saasctl.router_instance i where i.id = instance) then
+    return 0;
+  end if;
+  select coalesce(sum(r.connections), 0) into others from saasctl.router_share r
+    where r.server_id = router_share.server and r.instance_id <> instance;
+  select count(*) into routers from (
+    select r.instance_id from saasctl.router_share r where r.server_id = router_share.server union select instance) live;
+  select coalesce(max(r.connections), 0) into mine from saasctl.router_share r
+    where r.server_id = router_share.server and r.instance_id = instance;
+  reserve := budget / 20;
+  aim := greatest((budget - reserve) / routers, 1);
+  free := budget - others - mine;
+  if mine > aim then
+    -- What it still holds is still its own.
+    mine := greatest(aim, least(holds, mine));
+  elsif mine > 0 then
+    mine := greatest(least(aim, mine + free - reserve), mine);
+  else
+    mine := greatest(least(aim, greatest(free - reserve, (free + 1) / 2)), 0);
+  end if;
+  insert into saasctl.router_share values (router_share.server, instance, mine)
+    on conflict on constraint router_share_pkey do update set connections = excluded.connections;
+  return mine;
+end
+$function$;
+
 update saasctl.instance set schema_version = 8;
 
 -- Down Migration
@@ -109,4 +156,40 @@ begin
 end
 $function$;
 alter table saasctl.tenant drop column cache_version;
+create or replace function saasctl.router_share(instance uuid, server uuid, holds integer)
+  returns integer language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  budget integer;
+  routers integer;
+  others integer;
+  mine integer;
+  aim integer;
+begin
+  select router_connections into budget from saasctl.server s where s.id = router_share.server for update;
+  if budget is null then
+    return 0;
+  end if;
+  delete from saasctl.router_instance i where i.lease_until < clock_timestamp() - interval '60 s';
+  if not exists (select from saasctl.router_instance i where i.id = instance) then
+    return 0;
+  end if;
+  select coalesce(sum(r.connections), 0) into others from saasctl.router_share r
+    where r.server_id = router_share.server and r.instance_id <> instance;
+  select count(*) into routers from (
+    select r.instance_id from saasctl.router_share r where r.server_id = router_share.server union select instance) live;
+  select coalesce(max(r.connections), 0) into mine from saasctl.router_share r
+    where r.server_id = router_share.server and r.instance_id = instance;
+  aim := greatest(budget / routers, 1);
+  if mine > aim then
+    -- What it still holds is still its own.
+    mine := greatest(aim, least(holds, mine));
+  else
+    mine := greatest(least(aim, budget - others), 0);
+  end if;
+  insert into saasctl.router_share values (router_share.server, instance, mine)
+    on conflict on constraint router_share_pkey do update set connections = excluded.connections;
+  return mine;
+end
+$function$;
 update saasctl.instance set schema_version = 7;
