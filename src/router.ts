@@ -8,6 +8,8 @@ import { type PluginOptions, tenantsPlugin } from './routing/plugin.js'
 import { type Notice, Tenants, type TenantsOptions } from './routing/tenants.js'
 import { keyStore, wayIn } from './way-in.js'
 
+export { logging } from './routing/observe/logging.js'
+export type { MetricsOptions } from './routing/observe/metrics.js'
 export type { Refused } from './routing/plugin.js'
 export type { Claim, Identity, Source } from './routing/resolve/claim.js'
 export { custom } from './routing/resolve/custom.js'

@@ -1,3 +1,4 @@
+import { canonical } from '../canonical.js'
 import type { Queryable } from './catalog.js'
 
 /** A running router, as it presents itself. */
@@ -36,4 +37,19 @@ export async function shareOf(q: Queryable, instance: string, serverId: string, 
 /** Gives all shares back at once. */
 export async function leaveRouter(q: Queryable, instance: string): Promise<void> {
   await q.query('select saasctl.router_leave($1)', [instance])
+}
+
+/** What the router saw at its door, on the audit trail's chain "router". The caller caps how often. */
+export async function routerEvent(
+  q: Queryable,
+  instance: string,
+  action: string,
+  payload: Record<string, string | number>
+): Promise<void> {
+  await q.query('select saasctl.router_event($1, $2, $3, $4)', [
+    instance,
+    action,
+    `router:${instance}`,
+    canonical(payload)
+  ])
 }

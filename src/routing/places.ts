@@ -1,6 +1,7 @@
 import type { RoutedConnection, RoutingEngine } from '../engines/routing.js'
 import { SaasctlError } from '../errors.js'
 import { Breaker } from './breaker.js'
+import type { BudgetStatistics } from './budget/options.js'
 import { ServerBudget } from './budget.js'
 import type { Route } from './route.js'
 import type { TenantPool } from './tenant-pool.js'
@@ -64,6 +65,12 @@ export class Places {
       [...this.#servers].map(async ([id, server]) => [id, (await server).budget] as const)
     )
     return new Map(entries)
+  }
+
+  /** For metrics: what each server's budget counts, and whether the server is left alone just now. */
+  async statistics(): Promise<Array<BudgetStatistics & { server: string; broken: boolean }>> {
+    const servers = await Promise.all(this.#servers.values())
+    return servers.map(({ budget, breaker }) => ({ ...budget.statistics, server: budget.name, broken: breaker.open }))
   }
 
   /** The pool for this route, when it is there: the way of nearly every request. */

@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm'
 import type { Catalog } from '../catalog/catalog.js'
+import { routerEvent } from '../catalog/routers.js'
 import { findRoute, type RouteKey } from '../catalog/routes.js'
 import type { EntityOptions, EntityTemplate, RoutingEngine } from '../engines/routing.js'
 import { SaasctlError } from '../errors.js'
@@ -8,6 +9,9 @@ import type { KeyStore } from '../secrets/keystore.js'
 import type { Lease } from './lease.js'
 import { Listener } from './listener.js'
 import { Lookup } from './lookup.js'
+import type { Metrics, MetricsOptions } from './observe/metrics.js'
+import { type Observer, together } from './observe/observer.js'
+import type { Tracing } from './observe/tracing.js'
 import { Places } from './places.js'
 import { type Route, routeOf } from './route.js'
 import { TenantSession } from './session.js'
@@ -31,6 +35,10 @@ export interface TenantsOptions extends EntityOptions {
   pollMs?: number
   /** Tenants to remember; 10,000. */
   remember?: number
+  /** Prometheus metrics, which `tenants.metrics()` gives; true for the usual ones in a registry of the router's own. */
+  metrics?: MetricsOptions | boolean
+  /** Spans through OpenTelemetry's API. */
+  tracing?: boolean
   /** What an operator should know: a catalog or server that is away, a database that is another one, cut requests. */
   onNotice?: (notice: Notice) => void
 }
@@ -55,6 +63,8 @@ const defaults = { drainMs: 30_000, connectTimeoutMs: 5_000, staleMs: 3_600_000,
 /** Tenants for programs: finds where one is and lends its database, within the server's budget and the plan's limits. */
 export class Tenants {
   readonly schema: SchemaRange
+  /** Whoever watches; set by `start`. */
+  observer: Observer = {}
   readonly #parts: TenantsParts
   readonly #entities: EntityOptions
   readonly #templates = new Map<Route['engine'], Promise<EntityTemplate>>()
@@ -62,6 +72,10 @@ export class Tenants {
   readonly #listener: Listener
   readonly #places: Places
   readonly #shares: Shares
+  readonly #watching: Pick<TenantsOptions, 'metrics' | 'tracing'>
+  #metrics: Metrics | undefined
+  #tracing: Tracing | undefined
+  #catalogUp = true
   #closing: Promise<void> | undefined
 
   constructor(parts: TenantsParts, options: TenantsOptions) {
@@ -70,6 +84,7 @@ export class Tenants {
     this.#parts = parts
     this.#entities = options
     this.schema = schema
+    this.#watching = options
     this.#shares = new Shares(parts.catalog, {
       service,
       schema,
@@ -81,6 +96,7 @@ export class Tenants {
       drainMs: settings.drainMs,
       connectTimeoutMs: settings.connectTimeoutMs,
       applicationName: `${service}/${this.#shares.instance}`.slice(0, 63),
+      waited: (milliseconds, slug) => this.observer.waited?.(milliseconds, slug),
       ...(options.acquireMs !== undefined && { acquireMs: options.acquireMs }),
       onCut: (tenant, leases) =>
         onNotice({
@@ -115,12 +131,14 @@ export class Tenants {
     this.#listener = new Listener(parts.catalog, this.#lookup, {
       pollMs: settings.pollMs,
       batch: 1000,
-      onState: up =>
+      onState: up => {
+        this.#catalogUp = up
         onNotice(
           up
             ? { event: 'catalog.back', message: 'The catalog answers; every known tenant was compared with it.' }
             : { event: 'catalog.away', message: 'The catalog does not answer; known tenants are served as they were.' }
         )
+      }
     })
   }
 
@@ -128,6 +146,7 @@ export class Tenants {
   async start(): Promise<void> {
     // The mistake must show at start, not at the first tenant's first query.
     await Promise.all(this.#parts.engines.map(name => this.#template(name)))
+    await this.#watch()
     await this.#shares.start(() => this.#places.budgets())
     await this.#listener.start()
   }
@@ -164,9 +183,54 @@ export class Tenants {
     if (route?.status !== 'active') throw refused(asked.slug)
     check(route)
     const pool = this.#places.ready(route) ?? (await this.#places.pool(route))
-    const lease = pool.lease()
+    const { queried } = this.observer
+    const lease = pool.lease(queried && ((milliseconds, failed) => queried(route, milliseconds, failed)))
     const engine = await this.#parts.engine(route.engine)
     return { lease, dataSource: engine.dataSource(await this.#template(route.engine), route.database, lease) }
+  }
+
+  /** Says in our words what went wrong when the server or the way to it did; undefined for an answer to the application's SQL. */
+  async explain({ engine }: Route, error: unknown): Promise<SaasctlError | undefined> {
+    return (await this.#parts.engine(engine)).explain(error)
+  }
+
+  /** Writes a security event to the catalog's audit trail; the caller caps how often. */
+  event(action: string, payload: Record<string, string | number>): Promise<void> {
+    return routerEvent(this.#parts.catalog, this.#shares.instance, action, payload)
+  }
+
+  /** The trace that is active here; undefined without tracing. */
+  traceId(): string | undefined {
+    return this.#tracing?.traceId()
+  }
+
+  /** The router's metrics in Prometheus' text format, with the registry's content type. USAGE unless they were asked for. */
+  async metrics(): Promise<{ contentType: string; text: string }> {
+    if (!this.#metrics) {
+      throw new SaasctlError('USAGE', 'This router keeps no metrics.', {
+        hint: 'Start it with the option metrics: true.'
+      })
+    }
+    const { registry } = this.#metrics
+    return { contentType: registry.contentType, text: await registry.metrics() }
+  }
+
+  async #watch(): Promise<void> {
+    const { metrics, tracing } = this.#watching
+    if (metrics) {
+      const { startMetrics } = await import('./observe/metrics.js')
+      this.#metrics = await startMetrics(metrics === true ? {} : metrics, {
+        servers: () => this.#places.statistics(),
+        lookup: () => ({ known: this.#lookup.size, stale: this.#lookup.stale, catalogUp: this.#catalogUp })
+      })
+    }
+    if (tracing) {
+      const { startTracing } = await import('./observe/tracing.js')
+      const systems = new Map<string, string>()
+      for (const name of this.#parts.engines) systems.set(name, (await this.#parts.engine(name)).system)
+      this.#tracing = await startTracing(({ engine }) => systems.get(engine) ?? engine)
+    }
+    this.observer = together([this.#metrics, this.#tracing].filter(observer => observer !== undefined))
   }
 
   /** Takes no more work, lets what has begun finish until the deadline, and closes everything. */

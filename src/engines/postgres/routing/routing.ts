@@ -16,6 +16,7 @@ import { buildTemplate, TemplateDataSource } from './template.js'
 
 /** PostgreSQL for routers. */
 export class PostgresRouting implements RoutingEngine {
+  readonly system = 'postgresql'
   readonly #memo = new ScramMemo()
   readonly #names = new StatementNames()
 
