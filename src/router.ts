@@ -21,6 +21,7 @@ export { fromSubdomain } from './routing/resolve/subdomain.js'
 export { fromVerifiedUser } from './routing/resolve/verified-user.js'
 export type { TenantSession } from './routing/session.js'
 export type { Tenant } from './routing/tenant.js'
+export type { KeyPart } from './routing/tenant-key.js'
 export type { Notice, Tenants, TenantsOptions } from './routing/tenants.js'
 
 export interface CreateTenantsOptions extends TenantsOptions {

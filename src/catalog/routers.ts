@@ -53,3 +53,8 @@ export async function routerEvent(
     canonical(payload)
   ])
 }
+
+/** Voids what applications have cached of a tenant, in every process. */
+export async function routerInvalidate(q: Queryable, instance: string, tenantId: string): Promise<void> {
+  await q.query('select saasctl.router_invalidate($1, $2)', [instance, tenantId])
+}

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm'
 import type { Catalog } from '../catalog/catalog.js'
-import { routerEvent } from '../catalog/routers.js'
+import { routerEvent, routerInvalidate } from '../catalog/routers.js'
 import { findRoute, type RouteKey } from '../catalog/routes.js'
 import type { EntityOptions, EntityTemplate, RoutingEngine } from '../engines/routing.js'
 import { SaasctlError } from '../errors.js'
@@ -197,6 +197,15 @@ export class Tenants {
   /** Writes a security event to the catalog's audit trail; the caller caps how often. */
   event(action: string, payload: Record<string, string | number>): Promise<void> {
     return routerEvent(this.#parts.catalog, this.#shares.instance, action, payload)
+  }
+
+  /** Voids everything that is cached of the tenant under `tenant.key`, in every process. TENANT_REFUSED when there is none. */
+  async invalidate(slugOrId: string): Promise<void> {
+    const route = await this.find({ by: isUuid(slugOrId) ? 'id' : 'slug', value: slugOrId })
+    if (!route) throw refused(slugOrId)
+    await routerInvalidate(this.#parts.catalog, this.#shares.instance, route.tenantId)
+    // Whoever invalidates goes on with the new keys; the others hear of it.
+    this.#lookup.invalidate(route.tenantId, 0)
   }
 
   /** The trace that is active here; undefined without tracing. */
