@@ -33,7 +33,7 @@ export class Listener {
   #retry: NodeJS.Timeout | undefined
   #comparing: Promise<void> | undefined
   #closed = false
-  up = false
+  up: boolean | undefined
 
   constructor(catalog: Catalog, lookup: Lookup<Routed>, options: ListenerOptions) {
     this.#catalog = catalog
@@ -112,9 +112,10 @@ export class Listener {
   }
 
   #set(up: boolean): void {
-    if (this.up === up || this.#closed) return
+    const before = this.up
+    if (before === up || this.#closed) return
     this.up = up
     this.#lookup.catalogDown = !up
-    this.#options.onState(up)
+    if (before !== undefined || !up) this.#options.onState(up)
   }
 }

@@ -35,8 +35,11 @@ export interface RouterWorld {
   tenant(slug: string, more?: Omit<NewTenant, 'slug'>): Promise<string>
   /** Changes the catalog behind everybody's back. */
   change<Row extends object>(sql: string, values?: unknown[]): Promise<Row[]>
-  /** The application in this process, and what its router gave notice of. */
-  app(options?: Partial<RouterOptions>): Promise<{ app: FastifyInstance; notices: Notice[] }>
+  /** The application in this process until the test's end, and what its router gave notice of. */
+  app(
+    t: { teardown(closer: () => unknown): unknown },
+    options?: Partial<RouterOptions>
+  ): Promise<{ app: FastifyInstance; notices: Notice[] }>
   close(): Promise<void>
 }
 
@@ -98,10 +101,10 @@ export async function routerWorld(): Promise<RouterWorld> {
         return (await createTenant(saasctl, wish, { template: 'tiny' }, { wait: true })).tenant.id
       },
       change: (sql, values = []) => plane.catalogAsSuperuser(async client => (await client.query(sql, values)).rows),
-      app: async (options = {}) => {
+      app: async (t, options = {}) => {
         const notices: Notice[] = []
         const app = await routerApp({ config, onNotice: notice => notices.push(notice), ...options })
-        closers.push(() => app.close())
+        t.teardown(() => app.close())
         return { app, notices }
       },
       close
