@@ -29,6 +29,10 @@ class RoutedDataSource extends DataSource {
     const borrowed = (await source.acquire()) as PostgresConnection
     try {
       return (await runRaw(source, borrowed, sql, parameters, false)) as T
+    } catch (error) {
+      // Given back before it is ready again, it would not be there for the next statement, and another would be opened.
+      await borrowed.settling
+      throw error
     } finally {
       source.release(borrowed, false)
     }
