@@ -118,10 +118,31 @@ begin
 end
 $function$;
 
+/*
+ * The server let this router have no connection more of the tenant's: others hold what the plan allows, idle ones perhaps. Tells
+ * all of them how many they are, so that each keeps its part for a while.
+ */
+create function saasctl.router_crowded(instance uuid, server uuid, tenant uuid) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  routers integer;
+begin
+  select count(*) into routers from saasctl.router_share r join saasctl.router_instance i on i.id = r.instance_id
+    where r.server_id = router_crowded.server and i.lease_until > clock_timestamp();
+  if routers > 1 and exists (select from saasctl.router_instance i where i.id = instance) then
+    perform pg_notify('saasctl_route', 'crowd ' || tenant || ' ' || routers);
+  end if;
+end
+$function$;
+revoke all on function saasctl.router_crowded(uuid, uuid, uuid) from public;
+grant execute on function saasctl.router_crowded(uuid, uuid, uuid) to saasctl_router, saasctl_control;
+
 update saasctl.instance set schema_version = 8;
 
 -- Down Migration
 
+drop function saasctl.router_crowded(uuid, uuid, uuid);
 drop view saasctl.route;
 create view saasctl.route with (security_barrier) as
   select t.id as tenant_id, t.slug, t.status, t.revision, t.plan, p.revision as plan_revision, p.definition as plan_definition,

@@ -34,6 +34,11 @@ export async function shareOf(q: Queryable, instance: string, serverId: string, 
   return row?.share ?? 0
 }
 
+/** Says that others hold all connections that the tenant may have; every router on the server hears of it by a notice. */
+export async function crowdedRouter(q: Queryable, instance: string, serverId: string, tenantId: string): Promise<void> {
+  await q.query('select saasctl.router_crowded($1, $2, $3)', [instance, serverId, tenantId])
+}
+
 /** Gives all shares back at once. */
 export async function leaveRouter(q: Queryable, instance: string): Promise<void> {
   await q.query('select saasctl.router_leave($1)', [instance])

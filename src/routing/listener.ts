@@ -16,6 +16,8 @@ export interface ListenerOptions {
   /** Tenants that one comparison asks for at most. */
   batch: number
   onState(up: boolean): void
+  /** The routers on a tenant's server, so many, met the tenant's limit of connections together. */
+  onCrowd(tenantId: string, routers: number): void
 }
 
 /**
@@ -98,9 +100,10 @@ export class Listener {
   }
 
   #hear(payload: string): void {
-    const [tenantId = '', revision] = payload.split(' ')
-    if (tenantId === 'plan') this.#lookup.invalidatePlan(revision ?? '')
-    else this.#lookup.invalidate(tenantId, Number(revision))
+    const [first = '', second = '', third] = payload.split(' ')
+    if (first === 'plan') this.#lookup.invalidatePlan(second)
+    else if (first === 'crowd') this.#options.onCrowd(second, Number(third))
+    else this.#lookup.invalidate(first, Number(second))
   }
 
   #lost(): void {

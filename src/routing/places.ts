@@ -19,6 +19,8 @@ export interface PlacesOptions {
   onCut(tenant: string, leases: number): void
   /** A server does not answer any more, or does again: once for all its tenants. */
   onServer(server: string, answers: boolean): void
+  /** Other routers hold all connections that the tenant may have. Told once a second at most. */
+  onCrowded(route: Route): void
   /** The database at the tenant's place is another one. */
   onWrong(tenant: string): void
   waited?(milliseconds: number, tenant: string): void
@@ -27,7 +29,16 @@ export interface PlacesOptions {
 interface Place {
   way: string
   pool: TenantPool
+  /** The plan's. */
+  connections: number
+  crowdedAt: number
+  /** Ends the time in which it keeps to its part. */
+  alone: NodeJS.Timeout | undefined
 }
+
+const CROWDED_MS = 1_000
+/** So long each router keeps to its part of a tenant's connections after they met its limit together. */
+const TOGETHER_MS = 30_000
 
 interface Server {
   budget: ServerBudget
@@ -61,16 +72,18 @@ export class Places {
 
   /** The budgets of the servers in use, for shares and metrics. */
   async budgets(): Promise<Map<string, ServerBudget>> {
-    const entries = await Promise.all(
-      [...this.#servers].map(async ([id, server]) => [id, (await server).budget] as const)
-    )
-    return new Map(entries)
+    const servers = await this.#known()
+    return new Map([...servers].map(([id, { budget }]) => [id, budget]))
   }
 
   /** For metrics: what each server's budget counts, and whether the server is left alone just now. */
   async statistics(): Promise<Array<BudgetStatistics & { server: string; broken: boolean }>> {
-    const servers = await Promise.all(this.#servers.values())
-    return servers.map(({ budget, breaker }) => ({ ...budget.statistics, server: budget.name, broken: breaker.open }))
+    const servers = await this.#known()
+    return [...servers.values()].map(({ budget, breaker }) => ({
+      ...budget.statistics,
+      server: budget.name,
+      broken: breaker.open
+    }))
   }
 
   /** The pool for this route, when it is there: the way of nearly every request. */
@@ -85,10 +98,11 @@ export class Places {
     const ready = this.ready(route)
     if (ready) return ready
     this.#leave(route.tenantId)
+    const { connections } = route.rules.limits
     const breaker = new Breaker({ what: `The database of tenant ${route.slug}`, counts: error => !isFull(error) })
     const pool = server.budget.tenant({
       name: route.slug,
-      connections: route.rules.limits.connections,
+      connections,
       open: async () => {
         try {
           return await server.breaker.run(() => breaker.run(() => this.#open(engine, route)), route.tenantId)
@@ -97,8 +111,19 @@ export class Places {
         }
       }
     })
-    this.#places.set(route.tenantId, { way: route.way, pool })
+    this.#places.set(route.tenantId, { way: route.way, pool, connections, crowdedAt: 0, alone: undefined })
     return pool
+  }
+
+  /** So many routers hold all that the tenant may have: each keeps its part for a while, idle ones above it are closed. */
+  crowded(tenantId: string, routers: number): void {
+    const place = this.#places.get(tenantId)
+    if (!place) return
+    place.pool.connections = Math.max(1, Math.floor(place.connections / routers))
+    clearTimeout(place.alone)
+    place.alone = setTimeout(() => {
+      place.pool.connections = place.connections
+    }, TOGETHER_MS).unref()
   }
 
   /** The tenant's way changed, or leads nowhere any more: who is inside may finish, nobody new gets in. */
@@ -129,8 +154,11 @@ export class Places {
   }
 
   /** Whatever keeps a tenant's connections from being opened is 503 for this tenant, and its details are the cause's. */
-  #closedTo({ slug }: Route, error: unknown): unknown {
-    if (!(error instanceof SaasctlError) || isFull(error)) return error
+  #closedTo(route: Route, error: unknown): unknown {
+    if (!(error instanceof SaasctlError)) return error
+    if (error.data?.['full'] === 'tenant') this.#tellCrowd(route)
+    if (isFull(error)) return error
+    const { slug } = route
     if (error.code === 'IDENTITY_WRONG') this.#options.onWrong(slug)
     if (!opening.has(error.code)) return error
     return new SaasctlError('TENANT_DOWN', `The database of tenant ${slug} cannot be entered just now.`, {
@@ -141,10 +169,29 @@ export class Places {
     })
   }
 
+  #tellCrowd(route: Route): void {
+    const place = this.#places.get(route.tenantId)
+    const now = performance.now()
+    if (!place || now - place.crowdedAt < CROWDED_MS) return
+    place.crowdedAt = now
+    this.#options.onCrowded(route)
+  }
+
+  /** Without those whose share could not be had: they hold nothing. */
+  async #known(): Promise<Map<string, Server>> {
+    const found = new Map<string, Server>()
+    for (const [id, server] of [...this.#servers]) {
+      const made = await server.catch(() => undefined)
+      if (made) found.set(id, made)
+    }
+    return found
+  }
+
   #leave(tenantId: string): void {
     const place = this.#places.get(tenantId)
     if (!place) return
     this.#places.delete(tenantId)
+    clearTimeout(place.alone)
     const { drainMs, onCut } = this.#options
     void place.pool.drain(drainMs).then(cut => {
       if (cut > 0) onCut(place.pool.name, cut)

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import type { Catalog } from '../catalog/catalog.js'
-import { heartbeatRouter, leaveRouter, shareOf } from '../catalog/routers.js'
+import { crowdedRouter, heartbeatRouter, leaveRouter, shareOf } from '../catalog/routers.js'
 import { asSaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
 import type { ServerBudget } from './budget.js'
@@ -39,6 +39,11 @@ export class Shares {
   /** The share of a server that is used for the first time. */
   async ask(serverId: string): Promise<number> {
     return shareOf(this.#catalog, this.instance, serverId, 0)
+  }
+
+  /** Other routers hold all that a tenant may have: they hear of it, or not when the catalog is away. */
+  async crowded(serverId: string, tenantId: string): Promise<void> {
+    await crowdedRouter(this.#catalog, this.instance, serverId, tenantId).catch(() => {})
   }
 
   async close(): Promise<void> {

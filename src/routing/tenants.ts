@@ -17,6 +17,7 @@ import { type Route, routeOf } from './route.js'
 import { TenantSession } from './session.js'
 import { Shares } from './shares.js'
 import type { SchemaRange } from './tenant.js'
+import type { TenantPool } from './tenant-pool.js'
 
 export interface TenantsOptions extends EntityOptions {
   /** The application's name, in the catalog's list of routers and in each session's application_name. */
@@ -59,6 +60,9 @@ export interface TenantsParts {
 }
 
 const defaults = { drainMs: 30_000, connectTimeoutMs: 5_000, staleMs: 3_600_000, pollMs: 2_000, remember: 10_000 }
+
+/** Whoever changes a tenant more often than this while one request looks for its way makes that request fail. */
+const WAYS = 5
 
 /** Tenants for programs: finds where one is and lends its database, within the server's budget and the plan's limits. */
 export class Tenants {
@@ -110,6 +114,7 @@ export class Tenants {
             ? { event: 'server.back', server, message: `The server ${server} answers again.` }
             : { event: 'server.away', server, message: `The server ${server} does not answer; its tenants get 503.` }
         ),
+      onCrowded: ({ serverId, tenantId }) => void this.#shares.crowded(serverId, tenantId),
       onWrong: tenant =>
         onNotice({
           event: 'tenant.wrong',
@@ -131,6 +136,7 @@ export class Tenants {
     this.#listener = new Listener(parts.catalog, this.#lookup, {
       pollMs: settings.pollMs,
       batch: 1000,
+      onCrowd: (tenantId, routers) => this.#places.crowded(tenantId, routers),
       onState: up => {
         this.#catalogUp = up
         onNotice(
@@ -179,14 +185,23 @@ export class Tenants {
 
   /** For sessions: a DataSource over a lease of the tenant's connections, by the way that is right now. */
   async lend(asked: Route, check: (route: Route) => void): Promise<{ dataSource: DataSource; lease: Lease }> {
-    const route = this.#lookup.isCurrent(asked) ? asked : await this.find({ by: 'id', value: asked.tenantId })
-    if (route?.status !== 'active') throw refused(asked.slug)
-    check(route)
-    const pool = this.#places.ready(route) ?? (await this.#places.pool(route))
+    const [route, pool] = await this.#way(asked, check)
     const { queried } = this.observer
     const lease = pool.lease(queried && ((milliseconds, failed) => queried(route, milliseconds, failed)))
     const engine = await this.#parts.engine(route.engine)
     return { lease, dataSource: engine.dataSource(await this.#template(route.engine), route.database, lease) }
+  }
+
+  /** A way that was right a moment ago may be no more after anything was waited for: then it is looked for again. */
+  async #way(asked: Route, check: (route: Route) => void): Promise<[Route, TenantPool]> {
+    let route: Route | undefined = asked
+    for (let tries = 1; ; tries += 1) {
+      if (!this.#lookup.isCurrent(route)) route = await this.find({ by: 'id', value: asked.tenantId })
+      if (route?.status !== 'active') throw refused(asked.slug)
+      check(route)
+      const pool = this.#places.ready(route) ?? (await this.#places.pool(route))
+      if ((this.#lookup.isCurrent(route) && !pool.draining) || tries === WAYS) return [route, pool]
+    }
   }
 
   /** Says in our words what went wrong when the server or the way to it did; undefined for an answer to the application's SQL. */

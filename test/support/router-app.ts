@@ -43,6 +43,10 @@ export async function routerApp(options: Partial<RouterOptions>): Promise<Fastif
     const same = JSON.stringify(first) === JSON.stringify(last)
     return { tenant: request.tenant.slug, ...last, same } satisfies Where
   })
+  app.get<{ Querystring: { seconds: string } }>('/sleep', async request => {
+    await (await request.tenantDb()).query('select pg_sleep($1::float8)', [request.query.seconds])
+    return { slept: true }
+  })
   app.get('/timeout', async request => {
     const [row] = await (await request.tenantDb()).query('show statement_timeout')
     return { timeout: row.statement_timeout }
