@@ -72,8 +72,9 @@ create or replace view saasctl.route with (security_barrier) as
   where t.status in ('active', 'suspended', 'deleted', 'purging');
 
 /*
- * As before, but for a part that nobody takes whole: otherwise the first router on a server holds all of it, and the next one's
- * first requests wait for two beats, until it has given back.
+ * As before, but for two things. A part stays free: otherwise the first router on a server holds all of it, and the next one's
+ * first requests wait for two beats, until it has given back. And one that has more than its part is told its part while the books
+ * say what it holds: told what it holds, a busy one would never give back. `holds` is the most that it may have opened by now.
  */
 create or replace function saasctl.router_share(instance uuid, server uuid, holds integer)
   returns integer language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -86,6 +87,7 @@ declare
   aim integer;
   reserve integer;
   free integer;
+  booked integer;
 begin
   select router_connections into budget from saasctl.server s where s.id = router_share.server for update;
   if budget is null then
@@ -106,13 +108,14 @@ begin
   free := budget - others - mine;
   if mine > aim then
     -- What it still holds is still its own.
-    mine := greatest(aim, least(holds, mine));
+    booked := greatest(aim, least(holds, mine));
+    mine := aim;
   elsif mine > 0 then
     mine := greatest(least(aim, mine + free - reserve), mine);
   else
     mine := greatest(least(aim, greatest(free - reserve, (free + 1) / 2)), 0);
   end if;
-  insert into saasctl.router_share values (router_share.server, instance, mine)
+  insert into saasctl.router_share values (router_share.server, instance, coalesce(booked, mine))
     on conflict on constraint router_share_pkey do update set connections = excluded.connections;
   return mine;
 end

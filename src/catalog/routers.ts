@@ -24,7 +24,10 @@ export async function heartbeatRouter(q: Queryable, router: RouterInstance, leas
   ])
 }
 
-/** The router's present share of a server's connections; `holds` is what it has open. */
+/**
+ * The router's present share of a server's connections. `holds` is the most that it may have open before it hears the answer:
+ * what it gives back is free for others once it has said so.
+ */
 export async function shareOf(q: Queryable, instance: string, serverId: string, holds: number): Promise<number> {
   const [row] = await q.query<{ share: number }>('select saasctl.router_share($1, $2, $3) as share', [
     instance,

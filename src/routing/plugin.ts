@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import type { DataSource, EntityManager } from 'typeorm'
 import { SaasctlError } from '../errors.js'
 import { Door, type Entry, type Refused } from './door.js'
+import { endWithLastRequests } from './last-requests.js'
 import { SecurityEvents } from './observe/events.js'
 import { survivingForgottenAwaits } from './observe/forgotten.js'
 import type { Source } from './resolve/claim.js'
@@ -63,6 +64,7 @@ async function plugin(app: FastifyInstance, { tenants, resolve, onRefused }: Plu
     }
   })
   decorate(app, tenants)
+  endWithLastRequests(app)
 
   // Each route gets its own hook, made once: a wrong name of a source stops the start, and a request looks nothing up. It runs
   // after the application's own onRequest hooks, so that what they verified is there.

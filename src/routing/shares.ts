@@ -56,8 +56,9 @@ export class Shares {
     try {
       await this.#say()
       for (const [serverId, budget] of await budgets()) {
-        const { total } = budget.statistics
-        const share = await shareOf(this.#catalog, this.instance, serverId, total)
+        // While the answer is on its way, it may open as many as it was allowed so far.
+        const { total, max } = budget.statistics
+        const share = await shareOf(this.#catalog, this.instance, serverId, Math.max(total, max))
         void budget.resize(share)
       }
     } catch (thrown) {

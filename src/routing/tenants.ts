@@ -24,7 +24,7 @@ export interface TenantsOptions extends EntityOptions {
   service?: string
   /** Migrations that this program works with. */
   schema?: SchemaRange
-  /** How long requests that have begun may go on after their tenant was suspended or moved, in milliseconds; 30,000. */
+  /** How long requests that have begun may go on after their tenant was moved, or the router closed, in milliseconds; 30,000. */
   drainMs?: number
   /** How long a request waits for a connection, in milliseconds; 5,000. */
   acquireMs?: number
@@ -76,6 +76,7 @@ export class Tenants {
   readonly #listener: Listener
   readonly #places: Places
   readonly #shares: Shares
+  readonly #drainMs: number
   readonly #watching: Pick<TenantsOptions, 'metrics' | 'tracing'>
   #metrics: Metrics | undefined
   #tracing: Tracing | undefined
@@ -88,6 +89,7 @@ export class Tenants {
     this.#parts = parts
     this.#entities = options
     this.schema = schema
+    this.#drainMs = settings.drainMs
     this.#watching = options
     this.#shares = new Shares(parts.catalog, {
       service,
@@ -258,7 +260,7 @@ export class Tenants {
   }
 
   /** Takes no more work, lets what has begun finish until the deadline, and closes everything. */
-  close(deadlineMs = defaults.drainMs): Promise<void> {
+  close(deadlineMs = this.#drainMs): Promise<void> {
     this.#closing ??= this.#close(deadlineMs)
     return this.#closing
   }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { EntitySchema } from 'typeorm'
 import { fromHeader, type RouterOptions, router } from '../../src/router.js'
@@ -42,6 +43,12 @@ export async function routerApp(options: Partial<RouterOptions>): Promise<Fastif
     const [last] = await db.query(place)
     const same = JSON.stringify(first) === JSON.stringify(last)
     return { tenant: request.tenant.slug, ...last, same } satisfies Where
+  })
+  // Comes to its database late: it thinks first.
+  app.get<{ Querystring: { seconds: string } }>('/late', async request => {
+    await sleep(Number(request.query.seconds) * 1000)
+    const [where] = await (await request.tenantDb()).query(place)
+    return { tenant: request.tenant.slug, ...where, same: true } satisfies Where
   })
   app.get<{ Querystring: { seconds: string } }>('/sleep', async request => {
     await (await request.tenantDb()).query('select pg_sleep($1::float8)', [request.query.seconds])
