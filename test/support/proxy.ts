@@ -3,6 +3,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 /** A TCP proxy of the test's own, in this process: the network as it is on a bad day. */
 export interface TcpProxy {
   port: number
+  /** Connections that clients have opened so far. */
+  accepted: number
   /** Milliseconds that every piece is late, in each direction. */
   latency: number
   /**
@@ -73,6 +75,7 @@ export async function proxyTo(target: { host: string; port: number }): Promise<T
   }
 
   const listener: Server = createServer(client => {
+    proxy.accepted += 1
     if (proxy.mode === 'closed') return void client.resetAndDestroy()
     const server = connect(target)
     const link: Link = { client, server, losing: undefined, hung: false }
@@ -104,6 +107,7 @@ export async function proxyTo(target: { host: string; port: number }): Promise<T
   const address = listener.address()
   const proxy: TcpProxy = {
     port: typeof address === 'object' ? (address?.port ?? 0) : 0,
+    accepted: 0,
     latency: 0,
     mode: 'pass',
     lose: (what, text, skip = 0) => {
