@@ -12,10 +12,12 @@ export { logging } from './routing/observe/logging.js'
 export type { MetricsOptions } from './routing/observe/metrics.js'
 export type { Refused } from './routing/plugin.js'
 export type { Claim, Identity, Source } from './routing/resolve/claim.js'
+export type { SourceChoice } from './routing/resolve/claims.js'
 export { custom } from './routing/resolve/custom.js'
 export { fromDomain } from './routing/resolve/domain.js'
 export { fromHeader } from './routing/resolve/header.js'
-export { fromJwt } from './routing/resolve/jwt.js'
+export type { IssuerOptions } from './routing/resolve/issuers.js'
+export { fromJwt, type JwtOptions } from './routing/resolve/jwt.js'
 export { fromPath } from './routing/resolve/path.js'
 export { fromSubdomain } from './routing/resolve/subdomain.js'
 export { fromVerifiedUser } from './routing/resolve/verified-user.js'
@@ -67,7 +69,10 @@ export type RouterOptions = Omit<PluginOptions, 'tenants'> & CreateTenantsOption
  */
 export const router = fp(
   async (app: FastifyInstance, { resolve, onRefused, ...options }: RouterOptions) => {
-    const onNotice = options.onNotice ?? ((notice: Notice) => app.log.warn(notice, notice.message))
+    const onNotice =
+      options.onNotice ??
+      // The message apart: as a member too, it would stand twice in a line of which it is a key.
+      (({ message, ...facts }: Notice) => app.log[/\.back$/.test(facts.event) ? 'info' : 'warn'](facts, message))
     const tenants = await createTenants({ ...options, onNotice })
     await app.register(tenantsPlugin, { tenants, resolve, ...(onRefused && { onRefused }) })
   },

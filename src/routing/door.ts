@@ -19,6 +19,7 @@ import type { Tenants } from './tenants.js'
 export interface Entry {
   session: TenantSession
   guard: Guard
+  identity: Identity | undefined
 }
 
 export interface Refused {
@@ -106,8 +107,8 @@ export class Door {
   #letIn(request: FastifyRequest, reply: FastifyReply, claims: readonly Claim[], route: Route): boolean {
     const { tenants, enter } = this.#options
     const guard = this.#guards.of(route.tenantId, route.rules.requests)
-    const userId = claims.find(({ identity }) => identity)?.identity?.userId
-    bindLog(request, reply, route, userId, tenants.traceId() ?? traceIdOf(request.headers['traceparent']))
+    const identity = claims.find(claim => claim.identity)?.identity
+    bindLog(request, reply, route, identity?.userId, tenants.traceId() ?? traceIdOf(request.headers['traceparent']))
     try {
       guard.enter()
     } catch (thrown) {
@@ -116,7 +117,7 @@ export class Door {
       this.#sendAway(request, reply, error)
       return false
     }
-    enter(request, { session: tenants.session(route), guard })
+    enter(request, { session: tenants.session(route), guard, identity })
     return true
   }
 

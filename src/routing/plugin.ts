@@ -6,10 +6,9 @@ import { Door, type Entry, type Refused } from './door.js'
 import { endWithLastRequests } from './last-requests.js'
 import { SecurityEvents } from './observe/events.js'
 import { survivingForgottenAwaits } from './observe/forgotten.js'
-import type { Source } from './resolve/claim.js'
+import type { Identity, Source } from './resolve/claim.js'
 import { chooseSources, type SourceChoice } from './resolve/claims.js'
 import { safeErrorHandler } from './safe-errors.js'
-import type { TenantSession } from './session.js'
 import type { Tenant } from './tenant.js'
 import type { Tenants } from './tenants.js'
 
@@ -23,6 +22,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The tenant that this request is for. Reading it on a route that has none is an error, never a default tenant. */
     readonly tenant: Tenant
+    /** Who sends it, as a verified token says; undefined when the tenant was named in another way. */
+    readonly tenantIdentity: Identity | undefined
     /** The tenant's TypeORM DataSource, until the response is sent. */
     tenantDb(): Promise<DataSource>
     /** Runs `work` in one transaction of the tenant's database. */
@@ -104,16 +105,21 @@ function decorate(app: FastifyInstance, tenants: Tenants): void {
   app.decorateRequest(ENTRY, null)
   app.decorateRequest('tenant', {
     getter(this: FastifyRequest) {
-      return sessionOf(this).tenant
+      return entryOf(this).session.tenant
+    }
+  } as never)
+  app.decorateRequest('tenantIdentity', {
+    getter(this: FastifyRequest) {
+      return entryOf(this).identity
     }
   } as never)
   app.decorateRequest('tenantDb', function (this: FastifyRequest) {
-    return sessionOf(this).db()
+    return entryOf(this).session.db()
   })
   app.decorateRequest('tenantTransaction', function <
     T
   >(this: FastifyRequest, work: (manager: EntityManager) => Promise<T>) {
-    return sessionOf(this).transaction(work)
+    return entryOf(this).session.transaction(work)
   })
 }
 
@@ -126,9 +132,9 @@ function leave(request: FastifyRequest): void {
   entry.guard.leave()
 }
 
-function sessionOf(request: FastifyRequest): TenantSession {
+function entryOf(request: FastifyRequest): Entry {
   const entry = (request as Stateful)[ENTRY]
-  if (entry) return entry.session
+  if (entry) return entry
   throw new SaasctlError('FAILED', 'This request is for no tenant, or has ended.', {
     hint: 'Use request.tenant within the handler, on routes whose config does not say tenant: false.'
   })
