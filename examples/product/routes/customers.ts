@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Customer, customers } from '../entities.js'
 import { onPage, type Page, page } from '../page.js'
-import { id, nullableText, text } from '../schemas.js'
+import { id, nullableText, text, words } from '../schemas.js'
 import { editorsOnly } from '../users.js'
 
 const customer = { type: 'object', properties: { id, name: text, email: text, country: nullableText, currency: text } }
@@ -10,7 +10,7 @@ const newCustomer = {
   type: 'object',
   required: ['name', 'email'],
   properties: {
-    name: { type: 'string', minLength: 1, maxLength: 200 },
+    name: words(200),
     email: { type: 'string', format: 'email', maxLength: 254 },
     country: { type: 'string', pattern: '^[A-Z]{2}$', nullable: true, default: null },
     currency: { type: 'string', pattern: '^[A-Z]{3}$', default: 'EUR' }

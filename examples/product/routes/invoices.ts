@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { issueInvoice, listInvoices, type NewInvoice, payInvoice, readInvoice } from '../invoices.js'
 import { type Page, page } from '../page.js'
-import { type ById, byId, id, nullableId, nullableText, text } from '../schemas.js'
+import { type ById, byId, id, nullableId, nullableText, text, words } from '../schemas.js'
 import { editorsOnly } from '../users.js'
 
 const head = {
@@ -23,6 +23,7 @@ const line = {
 const invoices = { type: 'array', items: { type: 'object', properties: head } }
 const invoice = { type: 'object', properties: { ...head, lines: { type: 'array', items: line } } }
 
+/** Decimal digits as text. Quantity times price must fit into the twelve digits of a line's amount. */
 const amount = (pattern: string) => ({ type: 'string', pattern })
 const newInvoice = {
   type: 'object',
@@ -30,7 +31,7 @@ const newInvoice = {
   properties: {
     customerId: id,
     projectId: nullableId,
-    note: { type: 'string', maxLength: 2000, nullable: true },
+    note: { ...words(2000), nullable: true },
     lines: {
       type: 'array',
       minItems: 1,
@@ -39,9 +40,9 @@ const newInvoice = {
         type: 'object',
         required: ['description', 'unitPrice'],
         properties: {
-          description: { type: 'string', minLength: 1, maxLength: 500 },
-          quantity: { ...amount('^\\d{1,9}(\\.\\d{1,3})?$'), default: '1' },
-          unitPrice: amount('^-?\\d{1,9}(\\.\\d{1,4})?$'),
+          description: words(500),
+          quantity: { ...amount('^\\d{1,5}(\\.\\d{1,3})?$'), default: '1' },
+          unitPrice: amount('^-?\\d{1,7}(\\.\\d{1,4})?$'),
           taxRate: { ...amount('^(0(\\.\\d{1,4})?|1)$'), default: '0' }
         }
       }

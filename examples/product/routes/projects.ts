@@ -3,7 +3,7 @@ import { projects } from '../entities.js'
 import { onPage, type Page, page } from '../page.js'
 import { found } from '../problem.js'
 import { addProject, type NewProject } from '../projects.js'
-import { type ById, byId, id, nullableId, text } from '../schemas.js'
+import { type ById, byId, id, nullableId, text, words } from '../schemas.js'
 import { editorsOnly } from '../users.js'
 
 const project = { type: 'object', properties: { id, name: text, status: text, customerId: nullableId } }
@@ -11,7 +11,7 @@ const project = { type: 'object', properties: { id, name: text, status: text, cu
 const newProject = {
   type: 'object',
   required: ['name'],
-  properties: { name: { type: 'string', minLength: 1, maxLength: 200 }, customerId: nullableId }
+  properties: { name: words(200), customerId: nullableId }
 }
 
 export async function projectRoutes(app: FastifyInstance): Promise<void> {
