@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { demoIssuer } from '../../examples/product/demo/issuer.js'
-import { customers, users } from '../../examples/product/entities.js'
+import { customers, invoices, users } from '../../examples/product/entities.js'
 import { product } from '../../examples/product/product.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { migrateTenant } from '../../src/tenants/migrate.js'
@@ -121,8 +121,23 @@ if (!(await skipWithoutPostgres(t))) {
   await t.test('an invoice is paid once, also when two pay at the same time', async t => {
     const { id, number } = (await send('acme owner', '/invoices', invoice())).body
     const pay = () => send('acme member', `/invoices/${id}/pay`, { method: 'POST' })
-    const both = await Promise.all([pay(), pay()])
-    t.strictSame(both.map(({ status }) => status).sort(), [200, 409])
+    // Both are made to meet at the invoice's row.
+    const { paying } = await app.tenants.use('acme', session =>
+      session.transaction(async manager => {
+        await manager.findOne(invoices, { where: { id }, lock: { mode: 'pessimistic_write' } })
+        const paying = [pay(), pay()]
+        await eventually(
+          () =>
+            manager.query<Array<{ waiting: number }>>(
+              'select count(*)::int as waiting from pg_locks where not granted'
+            ),
+          ([row]) => row?.waiting === 2
+        )
+        return { paying }
+      })
+    )
+    const answers = await Promise.all(paying)
+    t.strictSame(answers.map(({ status }) => status).sort(), [200, 409])
     t.match(await pay(), {
       status: 409,
       body: { code: 'INVOICE_STATE', message: `Invoice ${number} is paid; only an issued one can be paid.` }
