@@ -14,5 +14,8 @@ const sentences: Record<number, string> = {
 export function sendError(reply: FastifyReply, { status, code, data, retryable }: SaasctlError): void {
   const { retryAfterSeconds } = (data ?? {}) as { retryAfterSeconds?: number }
   if (retryAfterSeconds !== undefined || retryable) reply.header('retry-after', String(retryAfterSeconds ?? 1))
-  reply.code(status).send({ statusCode: status, code, message: sentences[status] ?? 'Internal server error.' })
+  const message = sentences[status]
+  // A mistake in the application's code, as a feature that no plan has, is not the client's.
+  const statusCode = message === undefined && status < 500 ? 500 : status
+  reply.code(statusCode).send({ statusCode, code, message: message ?? 'Internal server error.' })
 }

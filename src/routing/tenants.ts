@@ -178,6 +178,9 @@ export class Tenants {
     const route = await this.find({ by: isUuid(slugOrId) ? 'id' : 'slug', value: slugOrId })
     if (route?.status !== 'active') throw refused(slugOrId)
     const session = this.session(route)
+    // For callbacks that take it apart: `({ tenant, transaction }) => …`.
+    session.db = session.db.bind(session)
+    session.transaction = session.transaction.bind(session)
     try {
       return await work(session)
     } finally {

@@ -5,6 +5,7 @@ import { customers, invoices, users } from '../../examples/product/entities.js'
 import { product } from '../../examples/product/product.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { migrateTenant } from '../../src/tenants/migrate.js'
+import { assertNoCrossing } from '../../src/testing.js'
 import { controlPlane } from '../support/control-plane.js'
 import { eventually } from '../support/eventually.js'
 import { routerConfig } from '../support/routed-app.js'
@@ -19,7 +20,8 @@ if (!(await skipWithoutPostgres(t))) {
   const ids: Record<string, string> = {}
   for (const [slug, plan] of [
     ['acme', 'enterprise'],
-    ['globex', 'free']
+    ['globex', 'free'],
+    ['initech', 'enterprise']
   ] as const) {
     const { tenant } = await createTenant(saasctl, { slug, plan }, { template: 'standard' }, wait)
     ids[slug] = tenant.id
@@ -33,6 +35,8 @@ if (!(await skipWithoutPostgres(t))) {
     config
   })
   t.teardown(() => app.close())
+  app.get('/misspelt', request => ({ sso: request.tenant.can('ssso') }))
+  app.get('/identity', request => ({ identity: request.tenantIdentity }))
   await app.ready()
 
   /** Each tenant gets the same three users and a customer, whose ids are the same in both databases. */
@@ -224,6 +228,29 @@ if (!(await skipWithoutPostgres(t))) {
     const other = await demoIssuer()
     tokens['acme forger'] = await other.token(ids['acme'] ?? '', '1')
     t.strictSame((await send('acme forger', '/invoices')).body, unknown.body, 'a token with another key')
+  })
+
+  await t.test('no customer of one tenant is ever listed for another', async t => {
+    const as = (tenant: string) => `${tenant} owner`
+    await t.resolves(
+      assertNoCrossing({
+        tenants: ['acme', 'initech'],
+        write: (tenant, name) => send(as(tenant), '/customers', { body: { name, email: 'mail@x.example' } }),
+        read: async tenant => JSON.stringify((await send(as(tenant), '/customers?limit=100')).body)
+      })
+    )
+  })
+
+  await t.test('a request knows whose verified token it came with', async t => {
+    const { identity } = (await send('acme member', '/identity')).body
+    t.match(identity, { issuer: 'https://sign-in.example', userId: '2', payload: { tid: ids['acme'], sub: '2' } })
+  })
+
+  await t.test('a feature that no plan has is the program’s mistake, not the client’s, and never a "no"', async t => {
+    t.match(await send('acme owner', '/misspelt'), {
+      status: 500,
+      body: { statusCode: 500, code: 'USAGE', message: 'Internal server error.' }
+    })
   })
 
   await t.test('health and metrics need no tenant', async t => {

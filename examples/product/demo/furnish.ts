@@ -21,8 +21,8 @@ export interface Furnished {
 /** A job, as products have them beside requests: it works in one tenant's database. Repeating it adds what is missing. */
 export function furnish(tenants: Tenants, tenantId: string, furniture: Furniture): Promise<Furnished> {
   const { owner, customer, work } = furniture
-  return tenants.use(tenantId, session =>
-    session.transaction(async manager => {
+  return tenants.use(tenantId, ({ tenant, transaction }) =>
+    transaction(async manager => {
       const { email } = owner
       const user =
         (await manager.findOneBy(users, { email })) ?? (await manager.save(users, { ...owner, role: 'owner' as const }))
@@ -34,8 +34,7 @@ export function furnish(tenants: Tenants, tenantId: string, furniture: Furniture
         (await manager.findOneBy(invoices, { status: 'issued' })) ??
         (await issueInvoice(manager, { customerId, lines }))
       for (const name of furniture.projects) {
-        if (!(await manager.existsBy(projects, { name })))
-          await addProject(manager, session.tenant, { name, customerId })
+        if (!(await manager.existsBy(projects, { name }))) await addProject(manager, tenant, { name, customerId })
       }
       return { userId: user.id, customerId, openInvoiceId: open.id }
     })
