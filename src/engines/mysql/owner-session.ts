@@ -1,0 +1,51 @@
+import type { DatabaseNames, MigrationFile, OwnerSession } from '../engine.js'
+import { fingerprintOf } from './fingerprint.js'
+import { applied } from './ledger.js'
+import { apply } from './migrate.js'
+import { runScript } from './script.js'
+import type { Session } from './session.js'
+
+/** Runs an act; when the session was ended from outside, the catalog says whether the operation is still ours. */
+type Fenced = <Result>(act: () => Promise<Result>) => Promise<Result>
+
+export class MysqlOwnerSession implements OwnerSession {
+  readonly #session: Session
+  readonly #names: DatabaseNames
+  readonly #fenced: Fenced
+
+  constructor(session: Session, names: DatabaseNames, fenced: Fenced) {
+    this.#session = session
+    this.#names = names
+    this.#fenced = fenced
+  }
+
+  applied() {
+    return this.#fenced(() => applied(this.#session))
+  }
+
+  apply(file: MigrationFile, direction: 'up' | 'down', after: string | null) {
+    return this.#fenced(() => apply(this.#session, file, direction, after))
+  }
+
+  run(sql: string) {
+    return this.#fenced(() => runScript(this.#session, sql))
+  }
+
+  fingerprint() {
+    return this.#fenced(() => fingerprintOf(this.#session))
+  }
+
+  bytes() {
+    return this.#fenced(async () => {
+      const [row] = await this.#session.rows<{ bytes: string | null }>(
+        `SELECT SUM(DATA_LENGTH + INDEX_LENGTH) AS bytes FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?`,
+        [this.#names.database]
+      )
+      return Number(row?.bytes ?? 0)
+    })
+  }
+
+  end() {
+    return this.#session.end()
+  }
+}
