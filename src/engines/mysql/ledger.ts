@@ -7,7 +7,7 @@ import { id, literal } from './quote.js'
 import type { Session } from './session.js'
 
 /** Tables of ours stand in the records beside the database, where only its owner may read and write. */
-export const recordTable = (database: string, table: 'migrations' | 'journal' | 'migration_lock'): string =>
+export const recordTable = (database: string, table: 'pgmigrations' | 'journal' | 'migration_lock'): string =>
   `${id(recordsOf(database))}.${id(table)}`
 
 /** One file in one direction, on top of a ledger that ends at `after`. */
@@ -20,7 +20,7 @@ export interface Step {
 
 /** Makes the ledger, empty, and what belongs to it, as the database's owner. What is there stays. */
 export async function makeLedger(session: Session, database: string): Promise<void> {
-  await session.run(`CREATE TABLE IF NOT EXISTS ${recordTable(database, 'migrations')} (
+  await session.run(`CREATE TABLE IF NOT EXISTS ${recordTable(database, 'pgmigrations')} (
     id integer NOT NULL AUTO_INCREMENT PRIMARY KEY,
     name varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     run_on timestamp(6) NOT NULL DEFAULT current_timestamp(6)
@@ -40,7 +40,7 @@ export async function makeLedger(session: Session, database: string): Promise<vo
 /** In the order in which they were applied. */
 export async function applied(session: Session): Promise<AppliedMigration[]> {
   return await session.rows<AppliedMigration>(
-    `SELECT name, run_on AS at FROM ${recordTable(session.place.database, 'migrations')} ORDER BY id`
+    `SELECT name, run_on AS at FROM ${recordTable(session.place.database, 'pgmigrations')} ORDER BY id`
   )
 }
 
@@ -60,7 +60,7 @@ export async function appliedMigrations(
 
 /** The one statement that moves the ledger. */
 export function record({ file, direction }: Step, database: string): string {
-  const ledger = recordTable(database, 'migrations')
+  const ledger = recordTable(database, 'pgmigrations')
   return direction === 'up'
     ? `INSERT INTO ${ledger} (name) VALUES (${literal(file.name)})`
     : `DELETE FROM ${ledger} WHERE name = ${literal(file.name)}`

@@ -13,7 +13,7 @@ export async function play(session: Session, snapshot: Snapshot): Promise<void> 
   if (snapshot.migrations.length > 0) {
     const names = snapshot.migrations.map(name => `(${literal(name)})`)
     await session.run(
-      `INSERT INTO ${recordTable(session.place.database, 'migrations')} (name) VALUES ${names.join(', ')}`
+      `INSERT INTO ${recordTable(session.place.database, 'pgmigrations')} (name) VALUES ${names.join(', ')}`
     )
   }
   await session.run('COMMIT')
@@ -32,7 +32,7 @@ export async function clear(session: Session): Promise<void> {
     [database, database]
   )
   for (const { kind, name } of rows) await session.run(`DROP ${kind} IF EXISTS ${id(name)}`)
-  await session.run(`DELETE FROM ${recordTable(database, 'migrations')}`)
+  await session.run(`DELETE FROM ${recordTable(database, 'pgmigrations')}`)
   await session.run(SETTINGS)
 }
 

@@ -54,7 +54,7 @@ export async function readSnapshot(session: Session, database: string): Promise<
     snapshot.triggers.push({ ...trigger, sql })
   }
   const ledger = await session.rows<{ name: string }>(
-    `SELECT name FROM ${recordTable(database, 'migrations')} ORDER BY id`
+    `SELECT name FROM ${recordTable(database, 'pgmigrations')} ORDER BY id`
   )
   snapshot.migrations = ledger.map(({ name }) => name)
   return snapshot
