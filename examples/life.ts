@@ -3,12 +3,14 @@ import { listTenants } from '../src/catalog/tenants.js'
 import { loadConfig, open, purgeTenant, type Saasctl, SaasctlError } from '../src/index.js'
 import { changeChapter } from './chapters/change.js'
 import { createChapter } from './chapters/create.js'
+import { serveChapter } from './chapters/serve.js'
 import { narrator } from './narrator.js'
 
 /** `npm start`: a tenant's whole life, on real databases, from nothing. May be told again and again. */
 const cast = ['acme', 'globex', 'globex-corp', 'initech']
 
 const next = [
+  'npm run example             (the product on port 3000, with curl lines to try)',
   'npx saasctl tenant list',
   'npx saasctl tenant shell acme',
   'npx saasctl tenant create my-first-tenant',
@@ -33,6 +35,7 @@ try {
   try {
     await clearStage(saasctl)
     await createChapter(saasctl, voice)
+    await serveChapter(saasctl, voice)
     await changeChapter(saasctl, voice)
     voice.chapter(
       `That took ${((performance.now() - begin) / 1000).toFixed(1)} s. Left behind: acme and initech, one warm database. Try next`

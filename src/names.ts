@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { domainToASCII } from 'node:url'
 import { SaasctlError } from './errors.js'
 
 declare const brand: unique symbol
@@ -84,6 +85,17 @@ export function parseName(input: string, what: string): string {
 export function parseLabels<Labels extends Record<string, unknown>>(labels: Labels): Labels {
   for (const key of Object.keys(labels)) parseName(key, 'label')
   return labels
+}
+
+const HOSTNAME = /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+
+/** A customer's own domain in the form in which a browser sends it: lower case, other letters as `xn--`. No address, no port. */
+export function parseHostname(input: string): string {
+  const hostname = /[\s:/@%?#\\]/.test(input) ? '' : domainToASCII(input.trim()).replace(/\.$/, '')
+  if (HOSTNAME.test(hostname)) return hostname
+  throw new SaasctlError('INVALID_INPUT', `${quoteInput(input)} is not a domain.`, {
+    hint: 'Write the name alone, as in "billing.acme.example".'
+  })
 }
 
 let lastMs = 0

@@ -8,17 +8,22 @@ import { type PluginOptions, tenantsPlugin } from './routing/plugin.js'
 import { type Notice, Tenants, type TenantsOptions } from './routing/tenants.js'
 import { keyStore, wayIn } from './way-in.js'
 
+export { logging } from './routing/observe/logging.js'
+export type { MetricsOptions } from './routing/observe/metrics.js'
 export type { Refused } from './routing/plugin.js'
 export type { Claim, Identity, Source } from './routing/resolve/claim.js'
+export type { SourceChoice } from './routing/resolve/claims.js'
 export { custom } from './routing/resolve/custom.js'
 export { fromDomain } from './routing/resolve/domain.js'
 export { fromHeader } from './routing/resolve/header.js'
-export { fromJwt } from './routing/resolve/jwt.js'
+export type { IssuerOptions } from './routing/resolve/issuers.js'
+export { fromJwt, type JwtOptions } from './routing/resolve/jwt.js'
 export { fromPath } from './routing/resolve/path.js'
 export { fromSubdomain } from './routing/resolve/subdomain.js'
 export { fromVerifiedUser } from './routing/resolve/verified-user.js'
 export type { TenantSession } from './routing/session.js'
 export type { Tenant } from './routing/tenant.js'
+export type { KeyPart } from './routing/tenant-key.js'
 export type { Notice, Tenants, TenantsOptions } from './routing/tenants.js'
 
 export interface CreateTenantsOptions extends TenantsOptions {
@@ -37,7 +42,10 @@ export async function createTenants(options: CreateTenantsOptions): Promise<Tena
   const { url } = await wayIn(config)
   const catalog = new Catalog(url, {
     max: options.catalogConnections ?? 4,
-    applicationName: `${options.service ?? 'app'} router`
+    applicationName: `${options.service ?? 'app'} router`,
+    // A request waits for it. Whoever is known is served without, and an unknown tenant is better told to come again.
+    connectTimeoutMs: 3_000,
+    answerTimeoutMs: 3_000
   })
   try {
     await checkVersion(await readInstance(catalog))
@@ -61,7 +69,10 @@ export type RouterOptions = Omit<PluginOptions, 'tenants'> & CreateTenantsOption
  */
 export const router = fp(
   async (app: FastifyInstance, { resolve, onRefused, ...options }: RouterOptions) => {
-    const onNotice = options.onNotice ?? ((notice: Notice) => app.log.warn(notice, notice.message))
+    const onNotice =
+      options.onNotice ??
+      // The message apart: as a member too, it would stand twice in a line of which it is a key.
+      (({ message, ...facts }: Notice) => app.log[/\.back$/.test(facts.event) ? 'info' : 'warn'](facts, message))
     const tenants = await createTenants({ ...options, onNotice })
     await app.register(tenantsPlugin, { tenants, resolve, ...(onRefused && { onRefused }) })
   },

@@ -150,6 +150,25 @@ export const settings = {
     fallback: () => false,
     about: 'Under "production" the embedded server is refused unless it is allowed.'
   }),
+  dnsServers: setting<readonly string[]>({
+    env: 'SAASCTL_DNS_SERVERS',
+    file: 'dnsServers',
+    parse: text =>
+      text
+        .split(',')
+        .map(server => server.trim())
+        .filter(server => server !== ''),
+    fallback: () => [],
+    about:
+      'Name servers that are asked for the proof of a tenant’s domain, with commas; those of the machine by default.'
+  }),
+  dnsTimeout: setting<number>({
+    env: 'SAASCTL_DNS_TIMEOUT',
+    file: 'dnsTimeout',
+    parse: between('100ms', '60s'),
+    fallback: () => 5_000,
+    about: 'How long a name server may take to answer.'
+  }),
   path: setting<string>({
     env: 'PATH',
     parse: text => text,

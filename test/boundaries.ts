@@ -64,7 +64,7 @@ function layers(): Record<string, string[]> {
     lower.push(...layer)
   }
   allowed['embedded'] = ['base', 'catalog']
-  for (const part of ['kinds', 'way-in', 'saasctl', 'worker', 'router', 'index']) {
+  for (const part of ['kinds', 'way-in', 'saasctl', 'worker', 'router', 'index', 'testing']) {
     allowed[part] = [...lower]
     lower.push(part)
   }

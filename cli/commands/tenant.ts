@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { addCreate } from './tenant/create.js'
 import { addDelete } from './tenant/delete.js'
+import { addDomain } from './tenant/domain.js'
 import { addEnter } from './tenant/enter.js'
 import { addLook } from './tenant/look.js'
 import { addMigrate } from './tenant/migrate.js'
@@ -15,4 +16,5 @@ export function tenant(noun: Command): void {
   addPause(noun)
   addDelete(noun)
   addEnter(noun)
+  addDomain(noun)
 }

@@ -14,18 +14,33 @@ export interface Transaction extends Queryable {
   audit(event: AuditEvent): void
 }
 
+/** A connection that listens. It answers SQL too, which tells whether anybody is at its other end still. */
+export interface Ear extends Queryable {
+  release(): void
+}
+
+export interface CatalogOptions {
+  /** Connections at most; 4. */
+  max?: number
+  applicationName?: string
+  /** How long a connection may take to open, or to become free, in milliseconds; 10,000. */
+  connectTimeoutMs?: number
+  /** How long an answer may take, in milliseconds; 30,000. */
+  answerTimeoutMs?: number
+}
+
 /** The catalog database, as one login sees it. */
 export class Catalog implements Queryable {
   readonly #pool: pg.Pool
 
-  constructor(url: string, options: { max?: number; applicationName?: string } = {}) {
+  constructor(url: string, options: CatalogOptions = {}) {
     this.#pool = new pg.Pool({
       connectionString: url,
       max: options.max ?? 4,
       application_name: options.applicationName ?? 'saasctl',
-      connectionTimeoutMillis: 10_000,
+      connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
       // Every statement of ours is a short one: what has no answer by now has none coming.
-      query_timeout: 30_000,
+      query_timeout: options.answerTimeoutMs ?? 30_000,
       idleTimeoutMillis: 30_000,
       allowExitOnIdle: true
     })
@@ -91,31 +106,45 @@ export class Catalog implements Queryable {
     }
   }
 
-  /** A connection of one's own for LISTEN; `onLost` is called once when it ends by itself. Give it back with `release`. */
-  async listen(channel: string, onNotice: (payload: string) => void, onLost: () => void): Promise<{ release(): void }> {
+  /**
+   * A connection of one's own for LISTEN; `onLost` is called once when it ends by itself. Give it back with `release`. What
+   * is asked on it has an answer within `answerTimeoutMs`: a connection that is dead without a word is found out by asking.
+   */
+  async listen(
+    channel: string,
+    { onNotice, onLost, answerTimeoutMs }: { onNotice(payload: string): void; onLost(): void; answerTimeoutMs: number }
+  ): Promise<Ear> {
     const client = await this.#pool.connect().catch((error: unknown) => {
       throw catalogError(error)
     })
-    let released = false
+    let over = false
     const release = () => {
-      if (released) return
-      released = true
+      if (over) return
+      over = true
       client.release(true)
     }
+    const lost = () => {
+      if (over) return
+      release()
+      onLost()
+    }
     client.on('notification', message => onNotice(message.payload ?? ''))
-    client.on('error', () => {
-      if (!released) onLost()
-    })
-    client.on('end', () => {
-      if (!released) onLost()
-    })
+    client.on('error', lost)
+    client.on('end', lost)
+    const query = async <Row extends object>(text: string, values: unknown[] = []) => {
+      try {
+        return (await client.query<Row>({ text, values, ...{ query_timeout: answerTimeoutMs } })).rows
+      } catch (error) {
+        throw catalogError(error)
+      }
+    }
     try {
-      await client.query(`listen ${pg.escapeIdentifier(channel)}`)
+      await query(`listen ${pg.escapeIdentifier(channel)}`)
     } catch (error) {
       release()
-      throw catalogError(error)
+      throw error
     }
-    return { release }
+    return { query, release }
   }
 
   async close(): Promise<void> {

@@ -11,6 +11,7 @@ export interface RouteRow {
   planRevision: number
   planDefinition: object
   serverId: string
+  server: string
   engine: EngineName
   host: string
   port: number
@@ -24,12 +25,14 @@ export interface RouteRow {
   wrapped: Buffer
   keyVersion: number
   masterKeyId: string
+  /** Counted up when everything that is cached for the tenant is void. */
+  cacheVersion: number
 }
 
 const columns = `r.tenant_id as "tenantId", r.slug, r.status, r.revision::float8 as revision, r.plan, r.plan_revision::float8 as "planRevision",
   r.plan_definition as "planDefinition", r.server_id as "serverId", r.engine, r.host, r.port, r.tls, r.database_id as "databaseId",
   r.database, r.migration, r.login, r.login_version as "loginVersion", r.sealed, r.wrapped, r.key_version as "keyVersion",
-  r.master_key_id as "masterKeyId"`
+  r.master_key_id as "masterKeyId", r.cache_version::float8 as "cacheVersion", r.server`
 
 /** How a request names its tenant. */
 export interface RouteKey {

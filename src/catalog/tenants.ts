@@ -201,3 +201,8 @@ export async function quarantinedUntil(q: Queryable, slug: string, tenantId: str
   )
   return row?.until
 }
+
+/** Voids what applications have cached of the tenant. */
+export async function voidCache(q: Queryable, id: string): Promise<void> {
+  await q.query('update saasctl.tenant set cache_version = cache_version + 1 where id = $1', [id])
+}

@@ -230,8 +230,11 @@ export interface ActingSession {
   /** Sets passwords, for those logins alone. */
   setPasswords(names: DatabaseNames, passwords: Partial<Record<LoginRole, Secret>>): Promise<void>
   openLogins(names: DatabaseNames, roles: LoginRole[]): Promise<void>
-  /** Closes the logins and ends their sessions; nothing of theirs runs when it returns. */
-  closeLogins(names: DatabaseNames, roles: LoginRole[]): Promise<void>
+  /**
+   * Closes the logins at once, and ends their sessions: those that do not go by themselves within `graceMs`, 0 unless given.
+   * Nothing of theirs runs when it returns.
+   */
+  closeLogins(names: DatabaseNames, roles: LoginRole[], graceMs?: number): Promise<void>
   /** Closes the database to everybody and ends what was connected: a template between builds, a tenant being dropped. */
   sealDatabase(names: DatabaseNames): Promise<void>
   unsealDatabase(names: DatabaseNames): Promise<void>

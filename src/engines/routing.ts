@@ -4,6 +4,8 @@ import type { Credentials, ServerAddress } from './engine.js'
 
 /** What a router asks of an engine. Apart from `Engine`, so that an application loads no provisioning. */
 export interface RoutingEngine {
+  /** What OpenTelemetry calls its kind of database. */
+  readonly system: string
   /**
    * Opens one connection as an app login. The identity row is read before anybody gets the connection. SERVER_BUSY with
    * `data.full` when a limit on connections was met: `server` or `tenant` says whose.

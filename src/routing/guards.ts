@@ -52,6 +52,31 @@ export class Guard {
   }
 }
 
+/** Tenants whose requests are counted at most, besides those that have one under way. */
+const REMEMBERED = 10_000
+
+/** The guards of all tenants that were here lately. */
+export class Guards {
+  readonly #guards = new Map<string, Guard>()
+
+  of(tenantId: string, limits: RequestLimits): Guard {
+    const known = this.#guards.get(tenantId)
+    if (known) {
+      known.limits = limits
+      return known
+    }
+    const guard = new Guard(limits)
+    this.#guards.set(tenantId, guard)
+    if (this.#guards.size > REMEMBERED) this.#forgetIdle()
+    return guard
+  }
+
+  /** A tenant without requests under way loses nothing but the second's worth that it had saved up. */
+  #forgetIdle(): void {
+    for (const [tenantId, { running }] of this.#guards) if (running === 0) this.#guards.delete(tenantId)
+  }
+}
+
 function tooMany(perSecond: number, retryAfterSeconds: number): SaasctlError {
   return new SaasctlError('TENANT_RATE', `This tenant's plan allows ${perSecond} requests a second.`, {
     hint: 'Send fewer, or come again after the time in Retry-After.',

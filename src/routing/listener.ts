@@ -1,9 +1,14 @@
-import type { Catalog } from '../catalog/catalog.js'
+import type { Catalog, Ear } from '../catalog/catalog.js'
+import { readInstance } from '../catalog/instance.js'
 import { revisionsOf } from '../catalog/routes.js'
 import type { Lookup, Routed } from './lookup.js'
 
 /** The channel that the catalog's triggers notify. A notice is a hint to reload, never data. */
 const channel = 'saasctl_route'
+
+/** An ear that does not answer by then is dead: with a poll every 2 s, changes arrive within 4 s all the same. */
+const ANSWER_MS = 1_500
+const RETRY_MS = 250
 
 export interface ListenerOptions {
   /** How often all cached revisions are compared: the second line, for notices that got lost without anybody knowing. */
@@ -11,21 +16,26 @@ export interface ListenerOptions {
   /** Tenants that one comparison asks for at most. */
   batch: number
   onState(up: boolean): void
+  /** The routers on a tenant's server, so many, met the tenant's limit of connections together. */
+  onCrowd(tenantId: string, routers: number): void
 }
 
 /**
  * Keeps a lookup as true as the catalog: by notices (0.4 ms at the median), and by comparing revisions, at once after a
- * listener was lost and every `pollMs` besides. 2,000 tenants cost 0.14 ms to compare.
+ * listener was lost and every `pollMs` besides. 2,000 tenants cost 0.14 ms to compare. It compares over the connection that
+ * listens: one that the network lost without a word is found out by not answering.
  */
 export class Listener {
   readonly #catalog: Catalog
   readonly #lookup: Lookup<Routed>
   readonly #options: ListenerOptions
-  #ear: { release(): void } | undefined
+  #ear: Ear | undefined
+  #incarnation: string | undefined
   #timer: NodeJS.Timeout | undefined
+  #retry: NodeJS.Timeout | undefined
   #comparing: Promise<void> | undefined
   #closed = false
-  up = false
+  up: boolean | undefined
 
   constructor(catalog: Catalog, lookup: Lookup<Routed>, options: ListenerOptions) {
     this.#catalog = catalog
@@ -43,6 +53,7 @@ export class Listener {
   async close(): Promise<void> {
     this.#closed = true
     clearInterval(this.#timer)
+    clearTimeout(this.#retry)
     this.#ear?.release()
     await this.#comparing
   }
@@ -57,41 +68,57 @@ export class Listener {
   async #listenAndCompare(): Promise<void> {
     try {
       // Listening first: what changes while we compare is told to us as well.
-      if (!this.#ear)
-        this.#ear = await this.#catalog.listen(
-          channel,
-          payload => this.#hear(payload),
-          () => this.#lost()
-        )
-      const asked = this.#lookup.tenantIds()
-      for (let from = 0; from < asked.length; from += this.#options.batch) {
-        const some = asked.slice(from, from + this.#options.batch)
-        this.#lookup.compare(await revisionsOf(this.#catalog, some), some)
-      }
-      this.#lookup.confirm()
+      this.#ear ??= await this.#listen()
+      await this.#compare(this.#ear)
       this.#set(true)
     } catch {
       this.#lost()
     }
   }
 
+  async #listen(): Promise<Ear> {
+    const ear = await this.#catalog.listen(channel, {
+      onNotice: payload => this.#hear(payload),
+      onLost: () => this.#lost(),
+      answerTimeoutMs: ANSWER_MS
+    })
+    if (this.#closed) ear.release()
+    return ear
+  }
+
+  async #compare(ear: Ear): Promise<void> {
+    const { incarnation } = await readInstance(ear)
+    // A catalog that was restored from a backup counts its revisions from where it stood.
+    if (this.#incarnation !== undefined && this.#incarnation !== incarnation) this.#lookup.rewound()
+    this.#incarnation = incarnation
+    const asked = this.#lookup.tenantIds()
+    for (let from = 0; from < asked.length; from += this.#options.batch) {
+      const some = asked.slice(from, from + this.#options.batch)
+      this.#lookup.compare(await revisionsOf(ear, some), some)
+    }
+    this.#lookup.confirm()
+  }
+
   #hear(payload: string): void {
-    const [tenantId = '', revision] = payload.split(' ')
-    if (tenantId === 'plan') this.#lookup.invalidatePlan(revision ?? '')
-    else this.#lookup.invalidate(tenantId, Number(revision))
+    const [first = '', second = '', third] = payload.split(' ')
+    if (first === 'plan') this.#lookup.invalidatePlan(second)
+    else if (first === 'crowd') this.#options.onCrowd(second, Number(third))
+    else this.#lookup.invalidate(first, Number(second))
   }
 
   #lost(): void {
     this.#ear?.release()
     this.#ear = undefined
     this.#set(false)
-    if (!this.#closed) setTimeout(() => void this.#look(), 250).unref()
+    clearTimeout(this.#retry)
+    if (!this.#closed) this.#retry = setTimeout(() => void this.#look(), RETRY_MS).unref()
   }
 
   #set(up: boolean): void {
-    if (this.up === up) return
+    const before = this.up
+    if (before === up || this.#closed) return
     this.up = up
     this.#lookup.catalogDown = !up
-    this.#options.onState(up)
+    if (before !== undefined || !up) this.#options.onState(up)
   }
 }

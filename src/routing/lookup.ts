@@ -23,6 +23,9 @@ export interface LookupOptions<Route extends Routed> {
   onChanged(tenantId: string, route: Route | undefined): void
 }
 
+/** Who changes a tenant more often than this while it is loaded once is answered with what was loaded last; it is not kept. */
+const TRIES = 5
+
 interface Entry<Route> {
   route: Route | undefined
   freshUntil: number
@@ -41,6 +44,8 @@ export class Lookup<Route extends Routed> {
   readonly #tenants = new Map<string, { keys: Set<string>; newest: number; route: Route | undefined }>()
   /** Counts changes: a "no such tenant" that was loaded before the last one is not kept. */
   #changes = 0
+  /** While anything is loading: what was said to have changed, and when, for loads that began before. */
+  readonly #told = new Map<string, { change: number; revision: number }>()
   /** Known routes are given at once, stale or not: a dead catalog must not cost each request a time-out. */
   catalogDown = false
   /** Answers that were older than they should be, because the catalog was away. */
@@ -83,7 +88,7 @@ export class Lookup<Route extends Routed> {
 
   /** Somebody says that the tenant has this revision now; 0 when only that it changed. */
   invalidate(tenantId: string, revision: number): void {
-    this.#changes += 1
+    this.#tell(tenantId, revision)
     for (const [name, entry] of this.#entries) if (entry.route === undefined) this.#entries.delete(name)
     const known = this.#tenants.get(tenantId)
     if (!known) return
@@ -96,7 +101,17 @@ export class Lookup<Route extends Routed> {
 
   /** Every tenant of the plan is loaded again. */
   invalidatePlan(plan: string): void {
+    this.#tell(planNamed(plan), 0)
     for (const [tenantId, { route }] of this.#tenants) if (route?.plan === plan) this.invalidate(tenantId, 0)
+  }
+
+  /** The catalog is another one, or was set back: its revisions do not compare with what is known. All of it is loaded again. */
+  rewound(): void {
+    for (const [tenantId, known] of this.#tenants) {
+      known.newest = 0
+      if (known.route) known.route = { ...known.route, revision: 0 }
+      this.invalidate(tenantId, 0)
+    }
   }
 
   /** After notices may have been lost: what is older here than in the catalog, or gone from it, is loaded again. */
@@ -137,24 +152,42 @@ export class Lookup<Route extends Routed> {
       return await loading
     } finally {
       this.#loading.delete(name)
+      if (this.#loading.size === 0) this.#told.clear()
     }
   }
 
   async #ask(name: string, key: RouteKey, before: number): Promise<Route | undefined> {
     for (let tries = 1; ; tries += 1) {
+      const began = this.#changes
       let route: Route | undefined
       try {
         route = await this.#options.load(key)
       } catch (error) {
         return this.#stale(name, error)
       }
-      // Told of a newer revision while this one was on its way: ask again.
-      const newest = route && this.#tenants.get(route.tenantId)?.newest
-      if (route && newest !== undefined && route.revision < newest && tries < 5) continue
+      if (route && this.#isLate(route, began)) {
+        if (tries < TRIES) continue
+        return route
+      }
       if (route === undefined && key.by === 'id') this.#gone(key.value)
       if (route !== undefined || this.#changes === before) this.#keep(name, route)
       return route
     }
+  }
+
+  /** Something newer was told of, or loaded, while this was on its way. */
+  #isLate(route: Route, began: number): boolean {
+    const known = this.#tenants.get(route.tenantId)
+    if (known && (route.revision < known.newest || (known.route && isOlder(route, known.route)))) return true
+    return [route.tenantId, planNamed(route.plan)].some(subject => {
+      const told = this.#told.get(subject)
+      return told !== undefined && told.change > began && (told.revision === 0 || told.revision > route.revision)
+    })
+  }
+
+  #tell(subject: string, revision: number): void {
+    this.#changes += 1
+    if (this.#loading.size > 0) this.#told.set(subject, { change: this.#changes, revision })
   }
 
   #usable(name: string): Route | undefined {
@@ -187,7 +220,7 @@ export class Lookup<Route extends Routed> {
   #know(name: string, route: Route): void {
     const known = this.#tenants.get(route.tenantId) ?? { keys: new Set<string>(), newest: 0, route: undefined }
     const before = known.route
-    if (!before || before.revision <= route.revision) known.route = route
+    known.route = route
     known.newest = Math.max(known.newest, route.revision)
     known.keys.add(name)
     this.#tenants.set(route.tenantId, known)
@@ -235,6 +268,16 @@ export class Lookup<Route extends Routed> {
     // Nobody would hear of its changes any more, so nobody may hold its connections.
     this.#options.onChanged(route.tenantId, undefined)
   }
+}
+
+function planNamed(plan: string): string {
+  return `plan ${plan}`
+}
+
+/** A plan counts its own changes; between two plans of one tenant the tenant's revision has grown. */
+function isOlder(one: Routed, other: Routed): boolean {
+  if (one.revision !== other.revision) return one.revision < other.revision
+  return one.plan === other.plan && one.planRevision < other.planRevision
 }
 
 function nameOf({ by, value }: RouteKey): string {

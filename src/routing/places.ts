@@ -1,5 +1,7 @@
-import type { RoutingEngine } from '../engines/routing.js'
+import type { RoutedConnection, RoutingEngine } from '../engines/routing.js'
+import { SaasctlError } from '../errors.js'
 import { Breaker } from './breaker.js'
+import type { BudgetStatistics } from './budget/options.js'
 import { ServerBudget } from './budget.js'
 import type { Route } from './route.js'
 import type { TenantPool } from './tenant-pool.js'
@@ -15,18 +17,47 @@ export interface PlacesOptions {
   acquireMs?: number
   /** A drain that cut requests short. */
   onCut(tenant: string, leases: number): void
+  /** A server does not answer any more, or does again: once for all its tenants. */
+  onServer(server: string, answers: boolean): void
+  /** Other routers hold all connections that the tenant may have. Told once a second at most. */
+  onCrowded(route: Route): void
+  /** The database at the tenant's place is another one. */
+  onWrong(tenant: string): void
   waited?(milliseconds: number, tenant: string): void
 }
 
 interface Place {
   way: string
   pool: TenantPool
+  /** The plan's. */
+  connections: number
+  crowdedAt: number
+  /** Ends the time in which it keeps to its part. */
+  alone: NodeJS.Timeout | undefined
 }
+
+const CROWDED_MS = 1_000
+/** So long each router keeps to its part of a tenant's connections after they met its limit together. */
+const TOGETHER_MS = 30_000
 
 interface Server {
   budget: ServerBudget
   breaker: Breaker
 }
+
+/** What a tenant's database, its server or the way there may answer when a connection is opened. */
+const opening = new Set<string>([
+  'IDENTITY_WRONG',
+  'SERVER_UNREACHABLE',
+  'SERVER_DENIED',
+  'SERVER_FAILED',
+  'SERVER_BUSY'
+])
+
+const isUnreachable = (error: unknown) => error instanceof SaasctlError && error.code === 'SERVER_UNREACHABLE'
+
+/** A limit on connections was met: the budget knows what to do. */
+const isFull = (error: unknown) => error instanceof SaasctlError && error.data?.['full'] !== undefined
 
 /** Where each tenant's connections are: one pool per tenant, one budget per server. */
 export class Places {
@@ -41,10 +72,18 @@ export class Places {
 
   /** The budgets of the servers in use, for shares and metrics. */
   async budgets(): Promise<Map<string, ServerBudget>> {
-    const entries = await Promise.all(
-      [...this.#servers].map(async ([id, server]) => [id, (await server).budget] as const)
-    )
-    return new Map(entries)
+    const servers = await this.#known()
+    return new Map([...servers].map(([id, { budget }]) => [id, budget]))
+  }
+
+  /** For metrics: what each server's budget counts, and whether the server is left alone just now. */
+  async statistics(): Promise<Array<BudgetStatistics & { server: string; broken: boolean }>> {
+    const servers = await this.#known()
+    return [...servers.values()].map(({ budget, breaker }) => ({
+      ...budget.statistics,
+      server: budget.name,
+      broken: breaker.open
+    }))
   }
 
   /** The pool for this route, when it is there: the way of nearly every request. */
@@ -59,26 +98,32 @@ export class Places {
     const ready = this.ready(route)
     if (ready) return ready
     this.#leave(route.tenantId)
-    const breaker = new Breaker(`The database of tenant ${route.slug}`)
-    const { applicationName, connectTimeoutMs } = this.#options
-    const open = async () =>
-      engine.open({
-        address: route.address,
-        database: route.database,
-        databaseId: route.databaseId,
-        as: await route.credentials(),
-        loginVersion: route.loginVersion,
-        applicationName,
-        statementTimeoutMs: route.rules.limits.statementTimeoutMs,
-        connectTimeoutMs
-      })
+    const { connections } = route.rules.limits
+    const breaker = new Breaker({ what: `The database of tenant ${route.slug}`, counts: error => !isFull(error) })
     const pool = server.budget.tenant({
       name: route.slug,
-      connections: route.rules.limits.connections,
-      open: () => server.breaker.run(() => breaker.run(open))
+      connections,
+      open: async () => {
+        try {
+          return await server.breaker.run(() => breaker.run(() => this.#open(engine, route)), route.tenantId)
+        } catch (error) {
+          throw this.#closedTo(route, error)
+        }
+      }
     })
-    this.#places.set(route.tenantId, { way: route.way, pool })
+    this.#places.set(route.tenantId, { way: route.way, pool, connections, crowdedAt: 0, alone: undefined })
     return pool
+  }
+
+  /** So many routers hold all that the tenant may have: each keeps its part for a while, idle ones above it are closed. */
+  crowded(tenantId: string, routers: number): void {
+    const place = this.#places.get(tenantId)
+    if (!place) return
+    place.pool.connections = Math.max(1, Math.floor(place.connections / routers))
+    clearTimeout(place.alone)
+    place.alone = setTimeout(() => {
+      place.pool.connections = place.connections
+    }, TOGETHER_MS).unref()
   }
 
   /** The tenant's way changed, or leads nowhere any more: who is inside may finish, nobody new gets in. */
@@ -94,22 +139,70 @@ export class Places {
     await Promise.all([...budgets.values()].map(budget => budget.shutdown(deadlineMs)))
   }
 
+  async #open(engine: RoutingEngine, route: Route): Promise<RoutedConnection> {
+    const { applicationName, connectTimeoutMs } = this.#options
+    return engine.open({
+      address: route.address,
+      database: route.database,
+      databaseId: route.databaseId,
+      as: await route.credentials(),
+      loginVersion: route.loginVersion,
+      applicationName,
+      statementTimeoutMs: route.rules.limits.statementTimeoutMs,
+      connectTimeoutMs
+    })
+  }
+
+  /** Whatever keeps a tenant's connections from being opened is 503 for this tenant, and its details are the cause's. */
+  #closedTo(route: Route, error: unknown): unknown {
+    if (!(error instanceof SaasctlError)) return error
+    if (error.data?.['full'] === 'tenant') this.#tellCrowd(route)
+    if (isFull(error)) return error
+    const { slug } = route
+    if (error.code === 'IDENTITY_WRONG') this.#options.onWrong(slug)
+    if (!opening.has(error.code)) return error
+    return new SaasctlError('TENANT_DOWN', `The database of tenant ${slug} cannot be entered just now.`, {
+      hint: 'Look at it with "saasctl doctor".',
+      cause: error,
+      data: { retryAfterSeconds: 1 },
+      retryable: true
+    })
+  }
+
+  #tellCrowd(route: Route): void {
+    const place = this.#places.get(route.tenantId)
+    const now = performance.now()
+    if (!place || now - place.crowdedAt < CROWDED_MS) return
+    place.crowdedAt = now
+    this.#options.onCrowded(route)
+  }
+
+  /** Without those whose share could not be had: they hold nothing. */
+  async #known(): Promise<Map<string, Server>> {
+    const found = new Map<string, Server>()
+    for (const [id, server] of [...this.#servers]) {
+      const made = await server.catch(() => undefined)
+      if (made) found.set(id, made)
+    }
+    return found
+  }
+
   #leave(tenantId: string): void {
     const place = this.#places.get(tenantId)
     if (!place) return
     this.#places.delete(tenantId)
+    clearTimeout(place.alone)
     const { drainMs, onCut } = this.#options
     void place.pool.drain(drainMs).then(cut => {
       if (cut > 0) onCut(place.pool.name, cut)
     })
   }
 
-  #server({ serverId, address }: Route): Promise<Server> {
-    const name = `${address.host}:${address.port}`
+  #server({ serverId, server: name }: Route): Promise<Server> {
     const known = this.#servers.get(serverId)
     if (known || this.#closed) return known ?? Promise.reject(new Error('the router is closed'))
     const made = this.#options.share(serverId).then(max => {
-      const { acquireMs, waited } = this.#options
+      const { acquireMs, waited, onServer } = this.#options
       return {
         budget: new ServerBudget({
           name,
@@ -117,7 +210,12 @@ export class Places {
           ...(acquireMs !== undefined && { acquireMs }),
           ...(waited && { waited })
         }),
-        breaker: new Breaker(`The server ${name}`)
+        breaker: new Breaker({
+          what: `The server ${name}`,
+          counts: isUnreachable,
+          callers: 2,
+          onChange: open => onServer(name, !open)
+        })
       }
     })
     // A share that could not be had is asked for again by the next request.

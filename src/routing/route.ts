@@ -20,6 +20,8 @@ export interface Route extends Routed {
   readonly status: RouteRow['status']
   readonly rules: RoutePlan
   readonly serverId: string
+  /** The server's name, for messages: its address is nobody's business. */
+  readonly server: string
   readonly engine: EngineName
   readonly address: ServerAddress
   readonly databaseId: string
@@ -28,6 +30,8 @@ export interface Route extends Routed {
   readonly migration: string | null
   readonly login: string
   readonly loginVersion: number
+  /** Counted up when everything that is cached for the tenant is void. */
+  readonly cacheVersion: number
   /** The same for two revisions whose connections are interchangeable. */
   readonly way: string
   /** Opens the app login's password with the routing key; once per way, because it stays in the connections' memory only. */
@@ -46,6 +50,7 @@ export function routeOf(row: RouteRow, keys: KeyStore): Route {
     planRevision: row.planRevision,
     rules,
     serverId: row.serverId,
+    server: row.server,
     engine: row.engine,
     address,
     databaseId: row.databaseId,
@@ -53,6 +58,7 @@ export function routeOf(row: RouteRow, keys: KeyStore): Route {
     migration: row.migration,
     login: row.login,
     loginVersion: row.loginVersion,
+    cacheVersion: row.cacheVersion,
     way: JSON.stringify([
       row.databaseId,
       row.login,

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import type { Catalog } from '../catalog/catalog.js'
-import { heartbeatRouter, leaveRouter, shareOf } from '../catalog/routers.js'
+import { crowdedRouter, heartbeatRouter, leaveRouter, shareOf } from '../catalog/routers.js'
 import { asSaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
 import type { ServerBudget } from './budget.js'
@@ -41,6 +41,11 @@ export class Shares {
     return shareOf(this.#catalog, this.instance, serverId, 0)
   }
 
+  /** Other routers hold all that a tenant may have: they hear of it, or not when the catalog is away. */
+  async crowded(serverId: string, tenantId: string): Promise<void> {
+    await crowdedRouter(this.#catalog, this.instance, serverId, tenantId).catch(() => {})
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#timer)
     await this.#beating
@@ -51,8 +56,9 @@ export class Shares {
     try {
       await this.#say()
       for (const [serverId, budget] of await budgets()) {
-        const { total } = budget.statistics
-        const share = await shareOf(this.#catalog, this.instance, serverId, total)
+        // While the answer is on its way, it may open as many as it was allowed so far.
+        const { total, max } = budget.statistics
+        const share = await shareOf(this.#catalog, this.instance, serverId, Math.max(total, max))
         void budget.resize(share)
       }
     } catch (thrown) {

@@ -75,9 +75,10 @@ export class TenantPool {
     return this.#draining !== undefined
   }
 
-  /** The plan changed. What is above the new limit is closed when it comes back. */
+  /** The limit changed. What is above it is closed: idle ones at once, the others when they come back. */
   set connections(connections: number) {
     this.ceiling.max = connections
+    while (this.active > connections && this.idle.first) this.budget.close(this.idle.first.value)
     this.budget.changed(this)
   }
 

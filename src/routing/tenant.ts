@@ -1,6 +1,7 @@
 import { SaasctlError } from '../errors.js'
 import { quoteInput } from '../names.js'
 import type { Route } from './route.js'
+import { type KeyPart, tenantKey } from './tenant-key.js'
 
 /** What an application sees of the tenant that a request is for. */
 export interface Tenant {
@@ -13,18 +14,28 @@ export interface Tenant {
   can(feature: string): boolean
   /** What its plan allows of something countable; null is no limit. */
   limit(quota: string): number | null
+  /** A key for a shared cache that no other tenant can have: `tenant.key('user', id)`. See `tenantKey`. */
+  key(...parts: KeyPart[]): string
 }
 
+/** One for each revision of a tenant: requests share it. */
+const tenants = new WeakMap<Route, Tenant>()
+
 export function tenantOf(route: Route): Tenant {
+  const known = tenants.get(route)
+  if (known) return known
   const { tenantId: id, slug, plan, migration, rules } = route
-  return Object.freeze({
+  const tenant: Tenant = Object.freeze({
     id,
     slug,
     plan,
     migration,
     can: (feature: string) => named(rules.features, feature, 'feature', plan),
-    limit: (quota: string) => named(rules.quotas, quota, 'limit', plan)
+    limit: (quota: string) => named(rules.quotas, quota, 'limit', plan),
+    key: (...parts: KeyPart[]) => tenantKey(route, parts)
   })
+  tenants.set(route, tenant)
+  return tenant
 }
 
 /** A misspelt name must not read as "no", nor as "no limit". */

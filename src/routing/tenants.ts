@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm'
 import type { Catalog } from '../catalog/catalog.js'
+import { routerEvent, routerInvalidate } from '../catalog/routers.js'
 import { findRoute, type RouteKey } from '../catalog/routes.js'
 import type { EntityOptions, EntityTemplate, RoutingEngine } from '../engines/routing.js'
 import { SaasctlError } from '../errors.js'
@@ -8,18 +9,22 @@ import type { KeyStore } from '../secrets/keystore.js'
 import type { Lease } from './lease.js'
 import { Listener } from './listener.js'
 import { Lookup } from './lookup.js'
+import type { Metrics, MetricsOptions } from './observe/metrics.js'
+import { type Observer, together } from './observe/observer.js'
+import type { Tracing } from './observe/tracing.js'
 import { Places } from './places.js'
 import { type Route, routeOf } from './route.js'
 import { TenantSession } from './session.js'
 import { Shares } from './shares.js'
 import type { SchemaRange } from './tenant.js'
+import type { TenantPool } from './tenant-pool.js'
 
 export interface TenantsOptions extends EntityOptions {
   /** The application's name, in the catalog's list of routers and in each session's application_name. */
   service?: string
   /** Migrations that this program works with. */
   schema?: SchemaRange
-  /** How long requests that have begun may go on after their tenant was suspended or moved, in milliseconds; 30,000. */
+  /** How long requests that have begun may go on after their tenant was moved, or the router closed, in milliseconds; 30,000. */
   drainMs?: number
   /** How long a request waits for a connection, in milliseconds; 5,000. */
   acquireMs?: number
@@ -31,14 +36,19 @@ export interface TenantsOptions extends EntityOptions {
   pollMs?: number
   /** Tenants to remember; 10,000. */
   remember?: number
-  /** What an operator should know: cut requests, a catalog that is away. */
+  /** Prometheus metrics, which `tenants.metrics()` gives; true for the usual ones in a registry of the router's own. */
+  metrics?: MetricsOptions | boolean
+  /** Spans through OpenTelemetry's API. */
+  tracing?: boolean
+  /** What an operator should know: a catalog or server that is away, a database that is another one, cut requests. */
   onNotice?: (notice: Notice) => void
 }
 
 export interface Notice {
-  event: 'catalog.away' | 'catalog.back' | 'drain.cut' | 'share.lost'
+  event: 'catalog.away' | 'catalog.back' | 'server.away' | 'server.back' | 'tenant.wrong' | 'drain.cut' | 'share.lost'
   message: string
   tenant?: string
+  server?: string
 }
 
 export interface TenantsParts {
@@ -51,9 +61,14 @@ export interface TenantsParts {
 
 const defaults = { drainMs: 30_000, connectTimeoutMs: 5_000, staleMs: 3_600_000, pollMs: 2_000, remember: 10_000 }
 
+/** Whoever changes a tenant more often than this while one request looks for its way makes that request fail. */
+const WAYS = 5
+
 /** Tenants for programs: finds where one is and lends its database, within the server's budget and the plan's limits. */
 export class Tenants {
   readonly schema: SchemaRange
+  /** Whoever watches; set by `start`. */
+  observer: Observer = {}
   readonly #parts: TenantsParts
   readonly #entities: EntityOptions
   readonly #templates = new Map<Route['engine'], Promise<EntityTemplate>>()
@@ -61,6 +76,11 @@ export class Tenants {
   readonly #listener: Listener
   readonly #places: Places
   readonly #shares: Shares
+  readonly #drainMs: number
+  readonly #watching: Pick<TenantsOptions, 'metrics' | 'tracing'>
+  #metrics: Metrics | undefined
+  #tracing: Tracing | undefined
+  #catalogUp = true
   #closing: Promise<void> | undefined
 
   constructor(parts: TenantsParts, options: TenantsOptions) {
@@ -69,6 +89,8 @@ export class Tenants {
     this.#parts = parts
     this.#entities = options
     this.schema = schema
+    this.#drainMs = settings.drainMs
+    this.#watching = options
     this.#shares = new Shares(parts.catalog, {
       service,
       schema,
@@ -80,12 +102,26 @@ export class Tenants {
       drainMs: settings.drainMs,
       connectTimeoutMs: settings.connectTimeoutMs,
       applicationName: `${service}/${this.#shares.instance}`.slice(0, 63),
+      waited: (milliseconds, slug) => this.observer.waited?.(milliseconds, slug),
       ...(options.acquireMs !== undefined && { acquireMs: options.acquireMs }),
       onCut: (tenant, leases) =>
         onNotice({
           event: 'drain.cut',
           tenant,
           message: `${leases} requests of ${tenant} were cut at the drain deadline.`
+        }),
+      onServer: (server, answers) =>
+        onNotice(
+          answers
+            ? { event: 'server.back', server, message: `The server ${server} answers again.` }
+            : { event: 'server.away', server, message: `The server ${server} does not answer; its tenants get 503.` }
+        ),
+      onCrowded: ({ serverId, tenantId }) => void this.#shares.crowded(serverId, tenantId),
+      onWrong: tenant =>
+        onNotice({
+          event: 'tenant.wrong',
+          tenant,
+          message: `The database at the place of tenant ${tenant} is not its own; nobody is let in. Run "saasctl doctor".`
         })
     })
     this.#lookup = new Lookup<Route>({
@@ -102,12 +138,15 @@ export class Tenants {
     this.#listener = new Listener(parts.catalog, this.#lookup, {
       pollMs: settings.pollMs,
       batch: 1000,
-      onState: up =>
+      onCrowd: (tenantId, routers) => this.#places.crowded(tenantId, routers),
+      onState: up => {
+        this.#catalogUp = up
         onNotice(
           up
             ? { event: 'catalog.back', message: 'The catalog answers; every known tenant was compared with it.' }
             : { event: 'catalog.away', message: 'The catalog does not answer; known tenants are served as they were.' }
         )
+      }
     })
   }
 
@@ -115,6 +154,7 @@ export class Tenants {
   async start(): Promise<void> {
     // The mistake must show at start, not at the first tenant's first query.
     await Promise.all(this.#parts.engines.map(name => this.#template(name)))
+    await this.#watch()
     await this.#shares.start(() => this.#places.budgets())
     await this.#listener.start()
   }
@@ -138,6 +178,9 @@ export class Tenants {
     const route = await this.find({ by: isUuid(slugOrId) ? 'id' : 'slug', value: slugOrId })
     if (route?.status !== 'active') throw refused(slugOrId)
     const session = this.session(route)
+    // For callbacks that take it apart: `({ tenant, transaction }) => …`.
+    session.db = session.db.bind(session)
+    session.transaction = session.transaction.bind(session)
     try {
       return await work(session)
     } finally {
@@ -147,17 +190,80 @@ export class Tenants {
 
   /** For sessions: a DataSource over a lease of the tenant's connections, by the way that is right now. */
   async lend(asked: Route, check: (route: Route) => void): Promise<{ dataSource: DataSource; lease: Lease }> {
-    const route = this.#lookup.isCurrent(asked) ? asked : await this.find({ by: 'id', value: asked.tenantId })
-    if (route?.status !== 'active') throw refused(asked.slug)
-    check(route)
-    const pool = this.#places.ready(route) ?? (await this.#places.pool(route))
-    const lease = pool.lease()
+    const [route, pool] = await this.#way(asked, check)
+    const { queried } = this.observer
+    const lease = pool.lease(queried && ((milliseconds, failed) => queried(route, milliseconds, failed)))
     const engine = await this.#parts.engine(route.engine)
     return { lease, dataSource: engine.dataSource(await this.#template(route.engine), route.database, lease) }
   }
 
+  /** A way that was right a moment ago may be no more after anything was waited for: then it is looked for again. */
+  async #way(asked: Route, check: (route: Route) => void): Promise<[Route, TenantPool]> {
+    let route: Route | undefined = asked
+    for (let tries = 1; ; tries += 1) {
+      if (!this.#lookup.isCurrent(route)) route = await this.find({ by: 'id', value: asked.tenantId })
+      if (route?.status !== 'active') throw refused(asked.slug)
+      check(route)
+      const pool = this.#places.ready(route) ?? (await this.#places.pool(route))
+      if ((this.#lookup.isCurrent(route) && !pool.draining) || tries === WAYS) return [route, pool]
+    }
+  }
+
+  /** Says in our words what went wrong when the server or the way to it did; undefined for an answer to the application's SQL. */
+  async explain({ engine }: Route, error: unknown): Promise<SaasctlError | undefined> {
+    return (await this.#parts.engine(engine)).explain(error)
+  }
+
+  /** Writes a security event to the catalog's audit trail; the caller caps how often. */
+  event(action: string, payload: Record<string, string | number>): Promise<void> {
+    return routerEvent(this.#parts.catalog, this.#shares.instance, action, payload)
+  }
+
+  /** Voids everything that is cached of the tenant under `tenant.key`, in every process. TENANT_REFUSED when there is none. */
+  async invalidate(slugOrId: string): Promise<void> {
+    const route = await this.find({ by: isUuid(slugOrId) ? 'id' : 'slug', value: slugOrId })
+    if (!route) throw refused(slugOrId)
+    await routerInvalidate(this.#parts.catalog, this.#shares.instance, route.tenantId)
+    // Whoever invalidates goes on with the new keys; the others hear of it.
+    this.#lookup.invalidate(route.tenantId, 0)
+  }
+
+  /** The trace that is active here; undefined without tracing. */
+  traceId(): string | undefined {
+    return this.#tracing?.traceId()
+  }
+
+  /** The router's metrics in Prometheus' text format, with the registry's content type. USAGE unless they were asked for. */
+  async metrics(): Promise<{ contentType: string; text: string }> {
+    if (!this.#metrics) {
+      throw new SaasctlError('USAGE', 'This router keeps no metrics.', {
+        hint: 'Start it with the option metrics: true.'
+      })
+    }
+    const { registry } = this.#metrics
+    return { contentType: registry.contentType, text: await registry.metrics() }
+  }
+
+  async #watch(): Promise<void> {
+    const { metrics, tracing } = this.#watching
+    if (metrics) {
+      const { startMetrics } = await import('./observe/metrics.js')
+      this.#metrics = await startMetrics(metrics === true ? {} : metrics, {
+        servers: () => this.#places.statistics(),
+        lookup: () => ({ known: this.#lookup.size, stale: this.#lookup.stale, catalogUp: this.#catalogUp })
+      })
+    }
+    if (tracing) {
+      const { startTracing } = await import('./observe/tracing.js')
+      const systems = new Map<string, string>()
+      for (const name of this.#parts.engines) systems.set(name, (await this.#parts.engine(name)).system)
+      this.#tracing = await startTracing(({ engine }) => systems.get(engine) ?? engine)
+    }
+    this.observer = together([this.#metrics, this.#tracing].filter(observer => observer !== undefined))
+  }
+
   /** Takes no more work, lets what has begun finish until the deadline, and closes everything. */
-  close(deadlineMs = defaults.drainMs): Promise<void> {
+  close(deadlineMs = this.#drainMs): Promise<void> {
     this.#closing ??= this.#close(deadlineMs)
     return this.#closing
   }

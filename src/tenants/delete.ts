@@ -3,6 +3,7 @@ import { markDeleted } from '../catalog/tenants.js'
 import type { DatabaseWork } from '../databases/work.js'
 import type { Context, Kind } from '../operations/kind.js'
 import { lockForChange } from './find.js'
+import { REQUESTS_MS } from './suspend.js'
 import { changeTenant, openTenantWork, startOnTenant, type TenantInput, type TenantOutcome, type Wait } from './work.js'
 
 /** Nobody gets in any more; everything stays as it is until the grace is over. */
@@ -15,7 +16,7 @@ export const tenantDelete: Kind<TenantInput, DatabaseWork> = {
   steps: [
     {
       name: 'close logins',
-      act: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly', 'owner'])
+      act: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly', 'owner'], REQUESTS_MS)
     }
   ]
 }

@@ -1,5 +1,6 @@
 import { tenantEvent } from '../catalog/audit.js'
 import { unplace } from '../catalog/databases.js'
+import { forgetHostnames } from '../catalog/hostnames.js'
 import { quarantineSlug, setTenantStatus, tenantsToPurge } from '../catalog/tenants.js'
 import { dropSteps, recordDropped } from '../databases/drop-steps.js'
 import type { DatabaseWork } from '../databases/work.js'
@@ -22,6 +23,7 @@ export const tenantPurge: Kind<TenantInput, DatabaseWork> = {
       commit: async (tx, { operation, database, tools }) => {
         const { tenantId, slug } = operation.input as TenantInput
         await unplace(tx, tenantId)
+        await forgetHostnames(tx, tenantId)
         await recordDropped(tx, database.id)
         await quarantineSlug(tx, slug, tenantId, tools.grace.slugSeconds)
         await setTenantStatus(tx, tenantId, 'purged')

@@ -6,6 +6,9 @@ import type { Context, Kind } from '../operations/kind.js'
 import { lockForChange } from './find.js'
 import { changeTenant, openTenantWork, startOnTenant, type TenantInput, type TenantOutcome, type Wait } from './work.js'
 
+/** How long requests that are under way may go on; routers let nobody new in meanwhile, and give up idle connections. */
+export const REQUESTS_MS = 4_000
+
 /** The server refuses the app logins and ends their sessions. Only forward: a suspension that half happened is finished. */
 export const tenantSuspend: Kind<TenantInput, DatabaseWork> = {
   name: 'tenant.suspend',
@@ -13,10 +16,15 @@ export const tenantSuspend: Kind<TenantInput, DatabaseWork> = {
   exclusion: 'preempts',
   pivot: 'start',
   open: openTenantWork,
-  steps: [{ name: 'close logins', act: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b']) }]
+  steps: [
+    { name: 'close logins', act: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b'], REQUESTS_MS) }
+  ]
 }
 
-/** Suspends the tenant: routers refuse it from the first commit on, the server a moment later. Suspending again is OK. */
+/**
+ * Suspends the tenant: routers refuse it from the first commit on, the server a moment later; what was under way then may
+ * finish within four seconds. Suspending again is OK.
+ */
 export function suspendTenant(
   context: Context,
   slug: string,

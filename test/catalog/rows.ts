@@ -61,7 +61,10 @@ const tables: Record<string, { table: string; without?: Record<string, string> }
   ServerRow: { table: 'server', without: { router_connections: 'the routers’ function reads it' } },
   TemplateRow: { table: 'template' },
   PlanRow: { table: 'plan' },
-  TenantRow: { table: 'tenant', without: { status_before_delete: 'read by the undelete alone' } },
+  TenantRow: {
+    table: 'tenant',
+    without: { status_before_delete: 'read by the undelete alone', cache_version: 'routers read it' }
+  },
   DatabaseRow: { table: 'database', without: { dropped_at: 'for people who read the table' } },
   DataKeyRow: { table: 'data_key' },
   LoginRow: { table: 'login', without: { changed_at: 'for people who read the table' } },
@@ -92,6 +95,10 @@ function fits(value: unknown, type: string): boolean {
   if (['string', 'number', 'boolean'].includes(plain)) return typeof value === plain
   return value !== undefined && (/^'/.test(plain) ? typeof value === 'string' : true)
 }
+
+const newPassword = 'update saasctl.login set version = version + 1 where database_id = $1'
+const newWrap = `update saasctl.data_key set wrapped = wrapped || '\\x00' where database_id = $1`
+const voidCaches = 'update saasctl.tenant set cache_version = cache_version + 1 where id ='
 
 if (!(await skipWithoutPostgres(t))) {
   const template = await tinyTemplate()
@@ -211,14 +218,15 @@ if (!(await skipWithoutPostgres(t))) {
 
   t.test('a router hears of every change that it must see, and of no other', async t => {
     const heard: string[] = []
-    const listening = await catalog.listen(
-      'saasctl_route',
-      payload => heard.push(payload),
-      () => t.fail('the listener was lost')
-    )
+    const listening = await catalog.listen('saasctl_route', {
+      onNotice: payload => heard.push(payload),
+      onLost: () => t.fail('the listener was lost'),
+      answerTimeoutMs: 10_000
+    })
     t.teardown(() => listening.release())
     const { tenant } = await create('initech', { plan: 'large' })
-    const { id } = tenant
+    const { id, databaseId } = tenant
+    const change = (sql: string) => plane.catalogAsSuperuser(client => client.query(sql, [databaseId]))
     /** Each change, and how many times it counts the revision up. */
     const changes: Array<[what: string, count: number, act: () => Promise<unknown>]> = [
       ['labels', 0, () => updateTenant(saasctl, 'initech', { labels: { a: 'b' }, displayName: 'Initech' }, wait)],
@@ -235,6 +243,20 @@ if (!(await skipWithoutPostgres(t))) {
       ['a change that is refused', 0, () => t.rejects(renameTenant(saasctl, 'initrode', 'acme'))],
       ['plans that did not change', 0, () => applyPlans(saasctl)],
       ['a capacity', 0, () => updateServer(saasctl, 'main', { capacity: 500 })],
+      ['a migration', 1, () => change(`update saasctl.database set migration = '9_last' where id = $1`)],
+      ['the same migration', 0, () => change(`update saasctl.database set migration = '9_last' where id = $1`)],
+      ['a size', 0, () => change('update saasctl.database set bytes = 9 where id = $1')],
+      ['the idle login', 0, () => change(`${newPassword} and role = 'app_b'`)],
+      ['the login that is not for routers', 0, () => change(`${newPassword} and role = 'owner'`)],
+      ['the login in use', 1, () => change(`${newPassword} and role = 'app_a'`)],
+      ['the other login in use', 1, () => change(`update saasctl.database set active_app = 'app_b' where id = $1`)],
+      ['the routing key', 1, () => change(`${newWrap} and purpose = 'routing'`)],
+      ['the control key', 0, () => change(`${newWrap} and purpose = 'control'`)],
+      [
+        'void caches',
+        1,
+        () => change(`${voidCaches} (select tenant_id from saasctl.placement where database_id = $1)`)
+      ],
       ['where the server lives', 1, () => updateServer(saasctl, 'main', { host: 'localhost' })],
       ['purge: closed, homeless, gone', 3, () => purgeTenant(saasctl, 'initrode', wait)]
     ]
@@ -258,11 +280,11 @@ if (!(await skipWithoutPostgres(t))) {
 
   t.test('a router hears of a tenant that appears, so that nobody goes on denying it', async t => {
     const heard: string[] = []
-    const listening = await catalog.listen(
-      'saasctl_route',
-      payload => heard.push(payload),
-      () => t.fail('the listener was lost')
-    )
+    const listening = await catalog.listen('saasctl_route', {
+      onNotice: payload => heard.push(payload),
+      onLost: () => t.fail('the listener was lost'),
+      answerTimeoutMs: 10_000
+    })
     t.teardown(() => listening.release())
     await buildTemplate(saasctl, 'tiny', { again: false, warm: 1 }, wait)
     for (const slug of ['umbrella', 'hooli']) {

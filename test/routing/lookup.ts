@@ -68,6 +68,59 @@ t.test('a load that began before a change does not put the old revision back', a
   t.equal(lookup.peek(slug('acme'))?.revision, 2)
 })
 
+t.test('a change that is told while a tenant is loaded for the first time is not missed', async t => {
+  for (const revision of [2, 0]) {
+    const { lookup, put } = setUp()
+    put({ tenantId: 'a', slug: 'acme' })
+    const late = lookup.find(slug('acme'))
+    put({ tenantId: 'a', slug: 'acme', revision: 2 })
+    lookup.invalidate('a', revision)
+    t.equal((await late)?.revision, 2)
+    t.equal(lookup.peek(slug('acme'))?.revision, 2, 'nor kept as it was')
+  }
+})
+
+t.test('a load that began before its plan changed does not put the old plan back', async t => {
+  const { lookup, put } = setUp()
+  put({ tenantId: 'a', slug: 'acme', plan: 'pro' })
+  for (const planRevision of [2, 3]) {
+    const late = lookup.find({ by: 'id', value: 'a' })
+    put({ tenantId: 'a', slug: 'acme', plan: 'pro', planRevision })
+    lookup.invalidatePlan('pro')
+    await late
+    t.equal((await lookup.find({ by: 'id', value: 'a' }))?.planRevision, planRevision)
+    lookup.invalidate('a', 0)
+  }
+})
+
+t.test('a tenant that changes while it is loaded, again and again, is not loaded for ever', async t => {
+  const { lookup, put, state } = setUp({
+    load: async () => {
+      state.loads += 1
+      await sleep(1)
+      lookup.invalidate('a', 0)
+      return { tenantId: 'a', slug: 'acme', revision: 1, plan: 'free', planRevision: 1 }
+    }
+  })
+  put({ tenantId: 'a', slug: 'acme' })
+  t.equal((await lookup.find(slug('acme')))?.revision, 1)
+  t.equal(state.loads, 5)
+  t.equal(lookup.peek(slug('acme')), undefined, 'and what may be old is not kept')
+})
+
+t.test('a catalog that was set back is believed, and everybody hears of it', async t => {
+  const { lookup, put, state } = setUp()
+  put({ tenantId: 'a', slug: 'acme', revision: 9 })
+  await lookup.find(slug('acme'))
+  lookup.invalidate('a', 9)
+  put({ tenantId: 'a', slug: 'acme', revision: 3 })
+  lookup.rewound()
+  const route = await lookup.find(slug('acme'))
+  t.equal(route?.revision, 3)
+  t.ok(route && lookup.isCurrent(route))
+  t.same(state.changed, [['a', 3]])
+})
+
 t.test('a renamed tenant is found by its new name alone, and its owner hears of it once', async t => {
   const { lookup, put, state } = setUp()
   put({ tenantId: 'a', slug: 'acme' })

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { Json } from '../../src/canonical.js'
 import type { ErrorRecord } from '../../src/errors.js'
 import type { ProgressLine } from '../../src/operations/run.js'
+import type { Notice, RouterOptions } from '../../src/router.js'
 import type { WorkerLine } from '../../src/worker.js'
 import type { VerbName } from './verbs.js'
 
@@ -12,6 +13,9 @@ export interface Said {
   error?: ErrorRecord
   progress?: ProgressLine
   log?: WorkerLine
+  port?: number
+  notice?: Notice
+  closed?: true
 }
 
 export interface Ended {
@@ -43,6 +47,11 @@ export function startVerb(
 
 export function startWorkerProcess(env: Record<string, string>, failpoint = ''): Child {
   return start('run-worker.js', [], { ...env, SAASCTL_FAILPOINT: failpoint })
+}
+
+/** A router in a process of its own; it says its port once it listens. */
+export function startRouterProcess(env: Record<string, string>, options: Partial<RouterOptions> = {}): Child {
+  return start('run-router.js', [JSON.stringify(options)], env)
 }
 
 function start(script: string, args: string[], env: Record<string, string>): Child {

@@ -3,6 +3,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 /** A TCP proxy of the test's own, in this process: the network as it is on a bad day. */
 export interface TcpProxy {
   port: number
+  /** Connections that clients have opened so far. */
+  accepted: number
   /** Milliseconds that every piece is late, in each direction. */
   latency: number
   /**
@@ -18,6 +20,8 @@ export interface TcpProxy {
   abandoned(): Promise<void>
   /** Resets every connection there is. */
   cut(): void
+  /** Every connection there is stays open and carries nothing any more; new ones pass. */
+  hang(): void
   close(): Promise<void>
 }
 
@@ -42,6 +46,7 @@ interface Link {
   server: Socket
   /** Set once the server has heard what its answer will be lost to. */
   losing: Trap | undefined
+  hung: boolean
 }
 
 export async function proxyTo(target: { host: string; port: number }): Promise<TcpProxy> {
@@ -70,15 +75,16 @@ export async function proxyTo(target: { host: string; port: number }): Promise<T
   }
 
   const listener: Server = createServer(client => {
+    proxy.accepted += 1
     if (proxy.mode === 'closed') return void client.resetAndDestroy()
     const server = connect(target)
-    const link: Link = { client, server, losing: undefined }
+    const link: Link = { client, server, losing: undefined, hung: false }
     links.add(link)
     const carry = (from: Socket, to: Socket, allowed: (piece: Buffer) => boolean) => {
       // Late pieces must not overtake one another, also when the latency changes between two of them.
       let before = Promise.resolve()
       from.on('data', piece => {
-        if (proxy.mode === 'silent' || !allowed(piece)) return
+        if (proxy.mode === 'silent' || link.hung || !allowed(piece)) return
         const late = new Promise<void>(resolve => (proxy.latency > 0 ? setTimeout(resolve, proxy.latency) : resolve()))
         before = Promise.all([before, late]).then(() => void (to.destroyed || to.write(piece)))
       })
@@ -101,6 +107,7 @@ export async function proxyTo(target: { host: string; port: number }): Promise<T
   const address = listener.address()
   const proxy: TcpProxy = {
     port: typeof address === 'object' ? (address?.port ?? 0) : 0,
+    accepted: 0,
     latency: 0,
     mode: 'pass',
     lose: (what, text, skip = 0) => {
@@ -113,6 +120,9 @@ export async function proxyTo(target: { host: string; port: number }): Promise<T
     abandoned: () => new Promise(resolve => listener.once('abandoned', resolve)),
     cut: () => {
       for (const link of links) reset(link)
+    },
+    hang: () => {
+      for (const link of links) link.hung = true
     },
     close: () => {
       for (const link of links) reset(link)

@@ -5,7 +5,7 @@ import { connectionLimits } from './limits.js'
 import { rolesOf } from './names.js'
 import { id, literal } from './quote.js'
 import type { Session } from './session.js'
-import { endLateSessions, ofLogins } from './terminate.js'
+import { endLateSessions, ofLogins, sessionsGone } from './terminate.js'
 
 /**
  * Makes what is missing of the groups and logins, and sets every password, also of a login that exists: the caller has
@@ -56,7 +56,12 @@ export async function openLogins(session: Session, names: DatabaseNames, roles: 
 }
 
 /** Closes the door first, then ends who is inside: the other way round, one could come back. Absent logins are fine. */
-export async function closeLogins(session: Session, names: DatabaseNames, roles: LoginRole[]): Promise<void> {
+export async function closeLogins(
+  session: Session,
+  names: DatabaseNames,
+  roles: LoginRole[],
+  graceMs = 0
+): Promise<void> {
   const logins = [
     ...(await existing(
       session,
@@ -65,6 +70,7 @@ export async function closeLogins(session: Session, names: DatabaseNames, roles:
   ]
   if (logins.length === 0) return
   await session.run(logins.map(login => `ALTER ROLE ${id(login)} NOLOGIN`).join(';\n'))
+  await sessionsGone(session, ofLogins(logins), graceMs)
   await endLateSessions(session, ofLogins(logins))
 }
 

@@ -44,11 +44,20 @@ export async function endLateSessions(session: Session, sessions: Sessions): Pro
   await endSessions(session, sessions)
 }
 
+/** Returns when the sessions have ended by themselves, or when the time is over. */
+export async function sessionsGone(session: Session, sessions: Sessions, patienceMs: number): Promise<void> {
+  const until = performance.now() + patienceMs
+  while (performance.now() < until && (await find(session, sessions, 'pid')) > 0) await sleep(50)
+}
+
 /** The kind of a backend is hidden from control; only those of clients have a login and a database. */
-async function terminate(session: Session, { where, values }: Sessions): Promise<number> {
+function terminate(session: Session, sessions: Sessions): Promise<number> {
+  return find(session, sessions, 'pid, pg_catalog.pg_terminate_backend(pid)')
+}
+
+async function find(session: Session, { where, values }: Sessions, columns: string): Promise<number> {
   const found = await session.rows(
-    `SELECT pid, pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-     WHERE pid <> pg_catalog.pg_backend_pid() AND ${where}`,
+    `SELECT ${columns} FROM pg_catalog.pg_stat_activity WHERE pid <> pg_catalog.pg_backend_pid() AND ${where}`,
     values
   )
   return found.length

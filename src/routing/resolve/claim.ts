@@ -31,6 +31,8 @@ export interface Source {
   readonly name: SourceName
   /** Whether its claims are `verified`. */
   readonly proves: boolean
+  /** The request's header that it reads: answers are different by it, and caches must know. */
+  readonly vary?: string
   /** Synchronous where it can be: a promise costs a request more than reading its host does. */
   claim(request: RequestFacts): Said | Promise<Said>
 }

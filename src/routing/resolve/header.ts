@@ -33,5 +33,5 @@ export function fromHeader(name: string, { trusted }: HeaderOptions): Source {
     return { ...named, source: 'header', verified: true }
   }
 
-  return { name: 'header', proves: true, claim }
+  return { name: 'header', proves: true, vary: header, claim }
 }

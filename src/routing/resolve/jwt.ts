@@ -64,7 +64,7 @@ export function fromJwt(claimName: ClaimPath, options: JwtOptions): Source {
     return typeof found === 'string' ? verifier.verify(found, clock()) : found
   }
 
-  return { name: 'jwt', proves: true, claim }
+  return { name: 'jwt', proves: true, vary: 'authorization', claim }
 }
 
 function read(

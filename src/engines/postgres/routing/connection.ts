@@ -3,7 +3,7 @@ import type { ServerAddress } from '../../engine.js'
 import type { RoutedConnection } from '../../routing.js'
 import type { Place } from '../errors.js'
 import { cancel } from './cancel.js'
-import { isReady, isSettling, sessionOf } from './wire.js'
+import { isReady, isSettling, sessionOf, statementOf } from './wire.js'
 
 const PATIENCE_MS = 2_000
 const SETTLING_MS = 1_000
@@ -70,6 +70,16 @@ export class PostgresConnection implements RoutedConnection {
   get inTransaction(): boolean {
     const status = this.driver.getTransactionStatus()
     return status === 'T' || status === 'E'
+  }
+
+  /** What runs on it, to be compared; nothing when nothing does. */
+  get statement(): unknown {
+    return statementOf(this.driver)
+  }
+
+  /** Nobody is at the other end any more: whoever waits for an answer is told so. */
+  giveUp(): void {
+    this.driver.connection.stream.destroy(Object.assign(new Error('read timeout'), { code: 'ETIMEDOUT' }))
   }
 
   /** A prepared statement on it is no longer good: it is not lent again. */

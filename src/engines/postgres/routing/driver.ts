@@ -9,6 +9,8 @@ import { TenantQueryRunner } from './query-runner.js'
 export class TenantDriver extends PostgresDriver {
   /** No `#field`: a tenant's driver has a shared one as its prototype, see `tenantDataSource`. */
   source = nowhere
+  /** Nobody listens to the entity set's statements, and nobody logs them. */
+  quiet = false
 
   override createQueryRunner(mode: ReplicationMode): TenantQueryRunner {
     return new TenantQueryRunner(this, mode, this.source)

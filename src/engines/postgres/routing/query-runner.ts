@@ -2,13 +2,11 @@ import type pg from 'pg'
 import { QueryFailedError, QueryRunnerAlreadyReleasedError } from 'typeorm'
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js'
 import type { ReplicationMode } from 'typeorm/driver/types/ReplicationMode.js'
-import { SaasctlError } from '../../../errors.js'
 import type { ConnectionSource } from '../../routing.js'
-import { type Place, translate } from '../errors.js'
 import type { PostgresConnection } from './connection.js'
 import type { TenantDriver } from './driver.js'
-import { failedAt } from './explain.js'
-import { isStale } from './prepared.js'
+import { explained } from './failed.js'
+import { runRaw } from './run-raw.js'
 
 type Query = PostgresQueryRunner['query']
 
@@ -17,6 +15,7 @@ type Query = PostgresQueryRunner['query']
  * one says that the server is away; and a connection that arrives after its runner was released goes back.
  */
 export class TenantQueryRunner extends PostgresQueryRunner {
+  declare driver: TenantDriver
   readonly #source: ConnectionSource
   #borrowed: PostgresConnection | undefined
 
@@ -45,7 +44,12 @@ export class TenantQueryRunner extends PostgresQueryRunner {
     parameters?: Parameters<Query>[1],
     structured = false
   ): Promise<Awaited<ReturnType<Query>>> {
-    const { ran } = this.#source
+    const source = this.#source
+    if (this.driver.quiet && !this.isReleased && (parameters === undefined || Array.isArray(parameters))) {
+      const borrowed = this.#borrowed ?? (await this.#connected())
+      return (await runRaw(source, borrowed, text, parameters, structured)) as Awaited<ReturnType<Query>>
+    }
+    const { ran } = source
     const from = ran ? performance.now() : 0
     try {
       const answer = await super.query(text, parameters, structured)
@@ -53,7 +57,7 @@ export class TenantQueryRunner extends PostgresQueryRunner {
       return answer
     } catch (error) {
       ran?.(performance.now() - from, true)
-      throw this.#source.ended ?? this.#explained(error)
+      throw source.ended ?? this.#explained(error)
     }
   }
 
@@ -70,24 +74,14 @@ export class TenantQueryRunner extends PostgresQueryRunner {
     return borrowed.driver
   }
 
+  async #connected(): Promise<PostgresConnection> {
+    await this.connect()
+    if (!this.#borrowed) throw new QueryRunnerAlreadyReleasedError()
+    return this.#borrowed
+  }
+
   #explained(error: unknown): unknown {
     const borrowed = this.#borrowed
-    if (!borrowed || !(error instanceof QueryFailedError)) return error
-    const { driverError } = error
-    failedAt.set(error, borrowed.place)
-    if (isStale(driverError)) return outdated(borrowed.place)
-    if (borrowed.lost) return translate(borrowed.lostTo ?? driverError, borrowed.place)
-    return endings.test(String((driverError as { code?: unknown }).code))
-      ? translate(driverError, borrowed.place)
-      : error
+    return borrowed && error instanceof QueryFailedError ? explained(borrowed, error) : error
   }
 }
-
-const outdated = ({ database }: Place) =>
-  new SaasctlError('SERVER_BUSY', `The schema of database "${database}" changed in the middle of a transaction.`, {
-    hint: 'It was rolled back; the same again takes the new schema.',
-    retryable: true
-  })
-
-/** The server's last words on a connection; the driver hears the end itself only after it has passed them on. */
-const endings = /^(08|57P|25P03)/

@@ -12,15 +12,20 @@ import { explain } from './explain.js'
 import { open } from './open.js'
 import { StatementNames } from './prepared.js'
 import { ScramMemo } from './scram.js'
+import { Silence } from './silence.js'
 import { buildTemplate, TemplateDataSource } from './template.js'
 
 /** PostgreSQL for routers. */
 export class PostgresRouting implements RoutingEngine {
+  readonly system = 'postgresql'
   readonly #memo = new ScramMemo()
   readonly #names = new StatementNames()
+  readonly #silence = new Silence()
 
-  open(way: RoutedWay): Promise<RoutedConnection> {
-    return open(way, this.#memo, this.#names)
+  async open(way: RoutedWay): Promise<RoutedConnection> {
+    const connection = await open(way, this.#memo, this.#names)
+    if (way.statementTimeoutMs !== null) this.#silence.watch(connection, way.statementTimeoutMs)
+    return connection
   }
 
   template(entities: EntityOptions): Promise<EntityTemplate> {

@@ -21,6 +21,9 @@ export const wireOf = (client: pg.Client): Wire => client.connection as Wire
 /** A client that has never been ready, or whose driver no longer says so, counts as busy. */
 export const isReady = (client: pg.Client): boolean => (client as unknown as Insides).readyForQuery === true
 
+/** The statement that runs, as a thing to be told from the next one; null or undefined when none does. */
+export const statementOf = (client: pg.Client): unknown => (client as unknown as Insides)._activeQuery
+
 /** A statement has failed and nothing follows: all that is missing is the server's "ready", which says how it stands. */
 export function isSettling(client: pg.Client): boolean {
   const { readyForQuery, _activeQuery, _queryQueue } = client as unknown as Insides

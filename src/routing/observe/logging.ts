@@ -1,0 +1,71 @@
+import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
+import type { Route } from '../route.js'
+
+/** Never in a log, wherever somebody logs a request or an object that holds one. */
+const secrets = ['authorization', 'cookie', 'set-cookie', 'proxy-authorization', 'x-api-key']
+const redacted = [
+  ...secrets.flatMap(name => [`req.headers["${name}"]`, `headers["${name}"]`, `res.headers["${name}"]`]),
+  ...['password', 'token', 'secret'].flatMap(name => [name, `*.${name}`])
+]
+
+/**
+ * Options for `Fastify(...)`: one JSON object a line with `timestamp level service message`, and on a tenant's requests
+ * `tenantId userId requestId traceId`. Secrets are blanked, and a database's error is logged without statement or values.
+ */
+export function logging(
+  service: string,
+  { level = 'info' } = {}
+): Pick<FastifyServerOptions, 'logger' | 'childLoggerFactory'> {
+  return {
+    // Fastify calls it reqId, and its own way to another name is on its way out.
+    childLoggerFactory: (logger, { reqId: requestId, ...bindings }, options) =>
+      logger.child({ requestId, ...bindings }, options),
+    logger: {
+      level,
+      base: { service },
+      messageKey: 'message',
+      timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
+      formatters: { level: label => ({ level: label }) },
+      redact: { paths: redacted, censor: '[secret]' },
+      serializers: { err: safeError }
+    }
+  }
+}
+
+/** Type, code, message and stack; a database's error says what it met in the row, and carries statement and parameters. */
+function safeError(error: Error & { code?: unknown }) {
+  const fromDatabase = 'driverError' in error || 'query' in error
+  const stack = error.stack ?? ''
+  return {
+    type: error.constructor.name,
+    ...(typeof error.code === 'string' && { code: error.code }),
+    message: fromDatabase ? 'A statement failed.' : error.message,
+    stack: fromDatabase ? stack.slice(Math.max(0, stack.indexOf('\n    at '))) : stack
+  }
+}
+
+/** From a W3C `traceparent` header; undefined when there is none of its form. */
+export function traceIdOf(header: unknown): string | undefined {
+  if (typeof header !== 'string') return undefined
+  const [, traceId] = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(header) ?? []
+  return traceId === '0'.repeat(32) ? undefined : traceId
+}
+
+/** From here on every line of the request says whose it is. Costs nothing where nothing is logged. */
+export function bindLog(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  route: Route,
+  userId: string | undefined,
+  traceId: string | undefined
+): void {
+  // The logger of an application that has none cannot be told from another by its type.
+  if (!('bindings' in request.log)) return
+  const log = request.log.child({
+    tenantId: route.tenantId,
+    ...(userId !== undefined && { userId }),
+    ...(traceId !== undefined && { traceId })
+  })
+  request.log = log
+  reply.log = log
+}

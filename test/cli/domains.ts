@@ -1,0 +1,52 @@
+import t from 'tap'
+import { cli } from '../support/cli.js'
+import { controlPlane } from '../support/control-plane.js'
+import { startDnsServer } from '../support/dns-server.js'
+import { skipWithoutPostgres } from '../support/servers.js'
+import { tinyTemplate } from '../support/tiny-template.js'
+
+if (!(await skipWithoutPostgres(t))) {
+  const tiny = await tinyTemplate()
+  t.teardown(() => tiny.remove())
+  const dns = await startDnsServer()
+  t.teardown(() => dns.close())
+  const plane = await controlPlane({
+    env: { ...tiny.env, SAASCTL_DNS_SERVERS: dns.address, SAASCTL_DNS_TIMEOUT: '300ms' }
+  })
+  t.teardown(() => plane.close())
+  const { run, json } = await cli(t, plane.env)
+  await json(['tenant', 'create', 'acme'])
+
+  await t.test('an operator adds a domain, proves it and takes it away', async t => {
+    const added = await run(['tenant', 'domain', 'add', 'acme', 'billing.acme.example'])
+    t.equal(added.code, 0)
+    const [, name = '', value = ''] = /Set this record.*: (\S+) TXT "(\S+)"/.exec(added.stderr) ?? []
+    t.match(added.stderr, /tenant domain verify acme billing\.acme\.example/)
+    const early = await run(['tenant', 'domain', 'verify', 'acme', 'billing.acme.example'])
+    t.equal(early.code, 6)
+    t.match(early.stderr, /billing\.acme\.example is not proven: there is no TXT record _saasctl-challenge/)
+    dns.records.set(name, [[value]])
+    t.match(await run(['tenant', 'domain', 'verify', 'acme', 'billing.acme.example']), {
+      code: 0,
+      stderr: /routes to acme/
+    })
+    t.match(await json(['tenant', 'domains', 'ls', 'acme']), [{ hostname: 'billing.acme.example', routes: true }])
+    t.equal((await run(['tenant', 'domain', 'rm', 'acme', 'billing.acme.example'])).code, 0)
+    t.match(await run(['tenant', 'domain', 'remove', 'acme', 'billing.acme.example']), { code: 5 })
+  })
+
+  await t.test('typos are told', async t => {
+    t.match(await run(['tenant', 'domain', 'add', 'acme', 'https://acme.example']), {
+      code: 2,
+      stderr: /is not a domain/
+    })
+    t.match(await run(['tenant', 'domain', 'add', 'acmee', 'a.example']), { code: 5, stderr: /no tenant "acmee"/ })
+    t.match(await run(['tenant', 'domain', 'ad', 'acme', 'a.example']), { code: 2, stderr: /Did you mean "add"/ })
+    t.match(await run(['tenant', 'domain', 'add', 'acme']), { code: 2 })
+  })
+
+  await t.test('voiding a tenant’s cache is one command', async t => {
+    t.equal((await run(['tenant', 'invalidate', 'acme'])).code, 0)
+    t.match(await run(['tenant', 'invalidate', 'nobody']), { code: 5 })
+  })
+}

@@ -1,0 +1,156 @@
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import { eventually } from '../support/eventually.js'
+import { routerWorld } from '../support/router-world.js'
+import { asSuperuser, skipWithoutPostgres } from '../support/servers.js'
+
+if (!(await skipWithoutPostgres(t))) {
+  const world = await routerWorld()
+  t.teardown(() => world.close())
+  const { one, change } = world
+  await Promise.all([
+    ...['acme', 'globex', 'initech', 'hooli'].map(slug => world.tenant(slug)),
+    world.tenant('umbrella', { server: 'two' })
+  ])
+
+  const ask = async (app: FastifyInstance, slug: string, url = '/where') => {
+    const { statusCode, body } = await app.inject({ url, headers: { 'x-tenant': slug } })
+    return { status: statusCode, body: JSON.parse(body) as Record<string, unknown> }
+  }
+  const status = async (app: FastifyInstance, slug: string, url?: string) => (await ask(app, slug, url)).status
+  const becomes = (app: FastifyInstance, slug: string, wanted: number) =>
+    eventually(
+      () => status(app, slug),
+      now => now === wanted
+    )
+  const databaseOf = async (slug: string) => {
+    const [row] = await change<{ name: string; login: string }>(
+      `select r.database as name, r.login from saasctl.route r where r.slug = $1`,
+      [slug]
+    )
+    return row ?? { name: '', login: '' }
+  }
+
+  await t.test('a database of somebody else’s is never served; its tenant alone is told to come again', async t => {
+    const { app, notices } = await world.app(t)
+    const { name } = await databaseOf('acme')
+    const says = (id: string) =>
+      asSuperuser(one.server, client => client.query('update saasctl.identity set database_id = $1', [id]), name)
+    const [own] = await change<{ id: string }>('select id from saasctl.database where name = $1', [name])
+    await says('00000000-0000-7000-8000-000000000000')
+    for (let asked = 0; asked < 5; asked += 1) t.equal(await status(app, 'acme'), 503)
+    t.equal(await status(app, 'globex'), 200)
+    t.match(
+      notices.filter(({ event }) => event === 'tenant.wrong'),
+      [{ tenant: 'acme', message: /is not its own; nobody is let in/ }]
+    )
+    t.notOk(notices.some(({ event }) => event === 'server.away'))
+    await says(own?.id ?? '')
+    await becomes(app, 'acme', 200)
+  })
+
+  await t.test('a tenant whose schema the program does not know is 503 for itself, until it is migrated', async t => {
+    const { app } = await world.app(t, { schema: { oldest: '0002_grown', newest: '0002_grown' } })
+    const at = (migration: string | null) =>
+      change('update saasctl.database set migration = $1 where name = $2', [migration, name])
+    const { name } = await databaseOf('acme')
+    for (const migration of ['0001_grown', '0003_grown', null]) {
+      await at(migration)
+      await becomes(app, 'acme', 503)
+      t.match((await ask(app, 'acme')).body, { code: 'TENANT_SCHEMA' })
+      t.equal(await status(app, 'globex'), 200)
+      await at('0002_grown')
+      await becomes(app, 'acme', 200)
+    }
+  })
+
+  await t.test('a login that the server refuses is its tenant’s trouble, not its neighbours’', async t => {
+    const { app, notices } = await world.app(t)
+    const { login } = await databaseOf('acme')
+    const set = (how: string) => asSuperuser(one.server, client => client.query(`alter role ${login} ${how}`))
+    await set('nologin')
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(app, 'acme')))
+    for (const { status, body } of answers) t.match({ status, body }, { status: 503, body: { code: 'TENANT_DOWN' } })
+    for (const slug of ['globex', 'initech', 'hooli']) t.equal(await status(app, slug), 200, slug)
+    t.strictSame(notices, [])
+    await set('login')
+    await becomes(app, 'acme', 200)
+  })
+
+  await t.test('a slow server is served slowly, and the others as ever', async t => {
+    const { app } = await world.app(t)
+    one.proxy.latency = 100
+    t.teardown(() => {
+      one.proxy.latency = 0
+    })
+    const order: string[] = []
+    const slow = status(app, 'acme').finally(() => order.push('acme'))
+    t.equal(await status(app, 'umbrella').finally(() => order.push('umbrella')), 200)
+    t.equal(await slow, 200)
+    t.strictSame(order, ['umbrella', 'acme'])
+  })
+
+  await t.test(
+    'a server that says nothing any more: 503 in time, no request hangs for ever, the others as ever',
+    async t => {
+      const { app, notices } = await world.app(t, { connectTimeoutMs: 300, acquireMs: 2_000 })
+      for (const slug of ['acme', 'globex', 'umbrella']) t.equal(await status(app, slug), 200)
+      one.proxy.mode = 'silent'
+      t.teardown(() => {
+        one.proxy.mode = 'pass'
+      })
+      const onItsWay = status(app, 'acme')
+      for (const slug of ['initech', 'hooli', 'initech', 'hooli']) t.equal(await status(app, slug), 503, slug)
+      t.match(await ask(app, 'initech'), { status: 503, body: { code: 'TENANT_DOWN' } })
+      t.equal(await status(app, 'umbrella'), 200)
+      t.strictSame(
+        notices.map(({ event, server }) => ({ event, server })),
+        [{ event: 'server.away', server: 'one' }]
+      )
+      t.ok((await onItsWay) >= 500, 'a statement that was under way ends with its own time')
+      one.proxy.mode = 'pass'
+      for (const slug of ['initech', 'acme', 'globex', 'hooli']) await becomes(app, slug, 200)
+      t.equal(notices.at(-1)?.event, 'server.back')
+    }
+  )
+
+  await t.test('no connection left: 503 for that tenant alone, and whoever waits is served in order', async t => {
+    const { app } = await world.app(t, { acquireMs: 500 })
+    const answers = Array.from({ length: 16 }, () => ask(app, 'acme', '/sleep?seconds=0.3'))
+    t.equal(await status(app, 'globex'), 200)
+    const settled = await Promise.all(answers)
+    t.equal(settled.filter(({ status }) => status === 200).length, 8, 'two rounds on four connections')
+    t.match(
+      settled.filter(({ status }) => status !== 200),
+      Array.from({ length: 8 }, () => ({ status: 503, body: { code: 'ROUTER_BUDGET' } }))
+    )
+    await app.close()
+    const { app: patient } = await world.app(t)
+    // Known to the router, so that the requests come to the database in the order in which they were sent.
+    t.equal(await status(patient, 'acme'), 200)
+    const order: number[] = []
+    await Promise.all(
+      Array.from({ length: 12 }, async (_, index) => {
+        t.equal(await status(patient, 'acme', '/sleep?seconds=0.1'), 200)
+        order.push(Math.floor(index / 4))
+      })
+    )
+    t.strictSame(order, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2])
+  })
+
+  await t.test(
+    'two routers share what a tenant may have: neither starves beside the other’s idle connections',
+    async t => {
+      const { app: first } = await world.app(t)
+      const { app: second } = await world.app(t)
+      const wave = (app: FastifyInstance) =>
+        Promise.all(Array.from({ length: 8 }, () => status(app, 'acme', '/where?seconds=0.05')))
+      const all = Array.from({ length: 8 }, () => 200)
+      t.strictSame(await wave(first), all)
+      t.equal(await one.sessions(), 4, 'all that its plan allows')
+      t.strictSame(await wave(second), all)
+      t.strictSame(await Promise.all([wave(first), wave(second)]), [all, all])
+      t.ok((await one.sessions()) <= 4)
+    }
+  )
+}
