@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, link, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SaasctlError } from '../errors.js'
 import { Secret } from '../secret.js'
+import { takeLock } from './lock-file.js'
 import { mysqlBinaries } from './mysql-binaries.js'
 import { findMysql, initMysql, type MysqlProcess, startMysql } from './mysql-server.js'
 import { findPlace } from './place.js'
 import { writePrivate } from './private.js'
-import { isAlive } from './programs.js'
 import { CONTROL } from './server.js'
 import { socketFolder } from './socket-folder.js'
 import { ownerOf, type RunAs, unprivilegedUser } from './user.js'
@@ -56,7 +56,7 @@ export async function embeddedMysql(home: string, making: MysqlMaking): Promise<
     const record = await readRecord(place)
     const running = record && (await findMysql(mysqlDataOf(place), record.port))
     if (running) return describe(place, record, running)
-    if (await lock(place)) break
+    if (await takeLock(lockOf(place))) break
     await sleep(50)
   }
   try {
@@ -126,44 +126,6 @@ async function readRecord(place: string): Promise<MysqlRecord | undefined> {
   return text === undefined ? undefined : (JSON.parse(text) as MysqlRecord)
 }
 
-const lockOf = (place: string): string => join(place, 'mysql.starting')
-
-/** Whether this process may make and start it. The lock of a process that is gone is nobody's. */
-async function lock(place: string): Promise<boolean> {
-  const path = lockOf(place)
-  const mine = `${path}.${process.pid}`
-  try {
-    // Linked, so that a lock is never there without its holder's pid in it.
-    await writeFile(mine, String(process.pid), { mode: 0o600 })
-    if (await linked(mine, path)) return true
-    const holder = await readFile(path, 'utf8').catch(() => '')
-    if (holder !== '' && !isAlive(Number(holder))) await removeStale(path, holder, mine)
-    return false
-  } finally {
-    await rm(mine, { force: true })
-  }
-}
-
-/** Another process may have removed the same one and taken the lock since we looked: that one is put back. */
-async function removeStale(path: string, holder: string, aside: string): Promise<void> {
-  try {
-    await rename(path, aside)
-    if ((await readFile(aside, 'utf8')) !== holder) await linked(aside, path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
-}
-
-async function linked(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
-  }
-}
-
 function describe(
   place: string,
   { flavour, version, passwords }: MysqlRecord,
@@ -181,6 +143,8 @@ function missing(): SaasctlError {
 
 const nameOf = ({ flavour, version }: { flavour: EmbeddedMysql['flavour']; version: string }): string =>
   `${flavour === 'mariadb' ? 'MariaDB' : 'MySQL'} ${version}`
+
+const lockOf = (place: string): string => join(place, 'mysql.starting')
 
 const logOf = (place: string): string => join(place, 'mysql.log')
 

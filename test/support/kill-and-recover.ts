@@ -1,16 +1,20 @@
 import type { Test } from 'tap'
+import { addServer } from '../../src/servers/add.js'
 import { startVerb } from './child.js'
 import { controlPlane } from './control-plane.js'
 import { fleetAudit } from './fleet-audit.js'
 import { type KillPoint, killPoints } from './kill-points.js'
+import { type MariadbServer, mysqlControlLogin, startMariadb } from './mariadb-server.js'
 import { type Stage, scenes } from './scenes.js'
-import type { Binaries } from './servers.js'
+import { asSuperuser, type Binaries } from './servers.js'
 import { settle } from './settle.js'
 import { type Successor, takeOver } from './take-over.js'
 import { tinyTemplate } from './tiny-template.js'
 import { durable } from './two-servers.js'
 
 export interface KillStage extends Stage {
+  /** Where the tenants are, unless they are beside the catalog. */
+  mysql?: MariadbServer
   /** From then on there may be folders of half-made databases that PostgreSQL has left. */
   serverKilled: boolean
   close(): Promise<void>
@@ -28,7 +32,29 @@ export async function killStage(binaries?: Binaries): Promise<KillStage> {
     await plane.close()
     await template.remove()
   }
-  return { plane, saasctl: plane.saasctl, template, serverKilled: false, close }
+  const openLogin = (login: string) => asSuperuser(plane.server, client => client.query(`alter role "${login}" login`))
+  return { plane, saasctl: plane.saasctl, template, openLogin, serverKilled: false, close }
+}
+
+/** The same with all tenants on a MariaDB, which keeps what it said that it had committed. */
+export async function mysqlKillStage(): Promise<KillStage> {
+  const template = await tinyTemplate(['mysql'])
+  const plane = await controlPlane({
+    addServer: false,
+    config: durable,
+    env: { ...template.env, SAASCTL_LEASE: '300ms' }
+  })
+  const mysql = await startMariadb(['--innodb-flush-log-at-trx-commit=1'])
+  const control = await mysqlControlLogin(mysql)
+  const { host, port } = mysql
+  await addServer(plane.saasctl, { name: 'maria', engine: 'mysql', host, port, ...control })
+  const close = async () => {
+    await plane.close()
+    await mysql.stop()
+    await template.remove()
+  }
+  const openLogin = (login: string) => mysql.root(`alter user '${login}'@'%' account unlock`)
+  return { plane, saasctl: plane.saasctl, template, mysql, openLogin, serverKilled: false, close }
 }
 
 /** What a killed process has left, and what came of it. */
@@ -54,7 +80,7 @@ export async function killAndRecover(stage: KillStage, point: KillPoint, success
     killed: signal === 'SIGKILL',
     kind: ended.kind,
     status: ended.status,
-    findings: await fleetAudit(plane)
+    findings: await fleetAudit(plane, { mysql: stage.mysql })
   }
 }
 
