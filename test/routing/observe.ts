@@ -67,7 +67,7 @@ if (!(await skipWithoutPostgres(t))) {
       'saasctl_router_connections{server="main",state="idle"} 1',
       'saasctl_router_connections{server="main",state="lent"} 0',
       'saasctl_router_breaker_open{server="main"} 0',
-      'saasctl_router_catalog_up 1',
+      'saasctl_router_catalog_away 0',
       'saasctl_router_known_names 2'
     ])
       t.ok(body.includes(`${line}\n`), line)
