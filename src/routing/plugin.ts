@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { DataSource, EntityManager } from 'typeorm'
 import { Door, type Refused } from './door.js'
-import { ENTRY, entered, entryOf, leave } from './entry.js'
+import { ENTRY, entered, entryOf, leave, withoutTenant } from './entry.js'
 import { endWithLastRequests } from './last-requests.js'
 import { SecurityEvents } from './observe/events.js'
 import { survivingForgottenAwaits } from './observe/forgotten.js'
@@ -81,7 +81,7 @@ async function plugin(
   })
   app.addHook('onResponse', (request, reply, done) => {
     const entry = entryOf(request)
-    if (entry) tenants.observer.answered?.(entry.session.route, reply.statusCode, reply.elapsedTime)
+    if (entry && !entry.over) tenants.observer.answered?.(entry.session.route, reply.statusCode, reply.elapsedTime)
     leave(request)
     done()
   })
@@ -107,13 +107,14 @@ function decorate(app: FastifyInstance, tenants: Tenants): void {
       return entered(this).identity
     }
   } as never)
+  // What gives a promise never throws beside it.
   app.decorateRequest('tenantDb', function (this: FastifyRequest) {
-    return entered(this).session.db()
+    return entryOf(this)?.session.db() ?? Promise.reject(withoutTenant())
   })
   app.decorateRequest('tenantTransaction', function <
     T
   >(this: FastifyRequest, work: (manager: EntityManager) => Promise<T>) {
-    return entered(this).session.transaction(work)
+    return entryOf(this)?.session.transaction(work) ?? Promise.reject(withoutTenant())
   })
 }
 

@@ -1,4 +1,5 @@
 import type { DataSource, EntityManager } from 'typeorm'
+import type { SaasctlError } from '../errors.js'
 import { leaseEnded } from './budget/refusals.js'
 import type { Lease } from './lease.js'
 import type { Route } from './route.js'
@@ -28,7 +29,7 @@ export class TenantSession {
    * the program does not know the tenant's schema, TENANT_REFUSED when the tenant was closed meanwhile.
    */
   db(): Promise<DataSource> {
-    this.#dataSource ??= this.#open()
+    this.#dataSource ??= this.#over ? Promise.reject(this.#late()) : this.#open()
     return this.#dataSource
   }
 
@@ -48,8 +49,12 @@ export class TenantSession {
     this.#lease = lease
     if (this.#over) {
       lease.end()
-      throw leaseEnded(this.route.slug, this.where)
+      throw this.#late()
     }
     return dataSource
+  }
+
+  #late(): SaasctlError {
+    return leaseEnded(this.route.slug, this.where)
   }
 }
