@@ -7,6 +7,7 @@ import t from 'tap'
 import { logging, type RouterOptions } from '../../src/router.js'
 import { suspendTenant } from '../../src/tenants/suspend.js'
 import { controlPlane } from '../support/control-plane.js'
+import { eventually } from '../support/eventually.js'
 import { type LogLines, logLines } from '../support/log-lines.js'
 import { customers, makeTenants, routedApp, routerConfig } from '../support/routed-app.js'
 import { skipWithoutPostgres } from '../support/servers.js'
@@ -236,13 +237,14 @@ if (!(await skipWithoutPostgres(t))) {
         `select e.action, p.payload from saasctl.audit_event e join saasctl.audit_payload p using (chain, seq)
          where e.chain = 'router' order by e.seq`
       )
-    let seen = await events()
-    for (let tries = 0; seen.length < 5 && tries < 50; tries += 1) {
-      await new Promise(resolve => setTimeout(resolve, 20))
-      seen = await events()
-    }
+    const seen = await eventually(events, rows => rows.length >= 5)
     t.equal(seen.length, 5)
     t.match(seen[0], { action: 'router.refused.disagree', payload: /"peer":"127\.0\.0\.1"/ })
+    const long = `${'x'.repeat(6_000)}"\\`
+    await app.inject({ url: '/both', headers: { host: 'acme.app.example', 'x-tenant-id': long } })
+    const [last] = (await eventually(events, rows => rows.length === 6)).slice(-1)
+    t.match(last, { action: 'router.refused.malformed' })
+    t.ok(String(last?.payload).length < 300, 'and what was sent is quoted and cut')
   })
 
   await t.test('a suspended tenant’s own caller can be told so, and nobody else', async t => {
