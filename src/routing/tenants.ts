@@ -6,12 +6,11 @@ import type { EntityOptions, EntityTemplate, RoutingEngine } from '../engines/ro
 import { SaasctlError } from '../errors.js'
 import { isUuid, quoteInput } from '../names.js'
 import type { KeyStore } from '../secrets/keystore.js'
-import type { Borrower, Lease } from './lease.js'
+import type { Lease } from './lease.js'
 import { Listener } from './listener.js'
 import { Lookup } from './lookup.js'
-import type { Metrics, MetricsOptions } from './observe/metrics.js'
-import { type Observer, together } from './observe/observer.js'
-import type { Tracing, TracingOptions } from './observe/tracing.js'
+import type { Observer } from './observe/observer.js'
+import { startWatch, Watch, type WatchOptions } from './observe/watch.js'
 import { Places } from './places.js'
 import { type Route, routeOf } from './route.js'
 import { TenantSession } from './session.js'
@@ -19,7 +18,7 @@ import { Shares } from './shares.js'
 import { checkSchema, type SchemaRange } from './tenant.js'
 import type { TenantPool } from './tenant-pool.js'
 
-export interface TenantsOptions extends EntityOptions {
+export interface TenantsOptions extends EntityOptions, WatchOptions {
   /** The application's name, in the catalog's list of routers and in each session's application_name. */
   service?: string
   /** Migrations that this program works with. */
@@ -36,10 +35,6 @@ export interface TenantsOptions extends EntityOptions {
   pollMs?: number
   /** Tenants to remember; 10,000. */
   remember?: number
-  /** Prometheus metrics, which `tenants.metrics()` gives; true for the usual ones in a registry of the router's own. */
-  metrics?: MetricsOptions | boolean
-  /** Spans through OpenTelemetry's API. */
-  tracing?: TracingOptions | boolean
   /** What an operator should know: a catalog or server that is away, a database that is another one, cut requests. */
   onNotice?: (notice: Notice) => void
 }
@@ -67,8 +62,6 @@ const WAYS = 5
 /** Tenants for programs: finds where one is and lends its database, within the server's budget and the plan's limits. */
 export class Tenants {
   readonly #schema: SchemaRange
-  /** Whoever watches; set by `start`. */
-  observer: Observer = {}
   readonly #parts: TenantsParts
   readonly #entities: EntityOptions
   readonly #templates = new Map<Route['engine'], Promise<EntityTemplate>>()
@@ -77,9 +70,8 @@ export class Tenants {
   readonly #places: Places
   readonly #shares: Shares
   readonly #drainMs: number
-  readonly #watching: Pick<TenantsOptions, 'metrics' | 'tracing'>
-  #metrics: Metrics | undefined
-  #tracing: Tracing | undefined
+  readonly #watching: WatchOptions
+  #watch = new Watch()
   #catalogUp = true
   #closing: Promise<void> | undefined
 
@@ -153,7 +145,15 @@ export class Tenants {
   async start(): Promise<void> {
     // The mistake must show at start, not at the first tenant's first query.
     await Promise.all(this.#parts.engines.map(name => this.#template(name)))
-    await this.#watch()
+    const systems = await this.#systems()
+    this.#watch = await startWatch(
+      this.#watching,
+      {
+        servers: () => this.#places.statistics(),
+        lookup: () => ({ known: this.#lookup.size, stale: this.#lookup.stale, catalogUp: this.#catalogUp })
+      },
+      ({ engine }) => systems.get(engine) ?? engine
+    )
     await this.#shares.start(() => this.#places.budgets())
     await this.#listener.start()
   }
@@ -191,7 +191,7 @@ export class Tenants {
   /** For sessions: a DataSource over a lease of the tenant's connections, by the way that is right now. */
   async lend({ route: asked, where }: TenantSession): Promise<{ dataSource: DataSource; lease: Lease }> {
     const [route, pool] = await this.#way(asked)
-    const lease = pool.lease(borrowing(this.observer, route, where))
+    const lease = pool.lease(this.#watch.borrower(route, where))
     const engine = await this.#parts.engine(route.engine)
     return { lease, dataSource: engine.dataSource(await this.#template(route.engine), route.database, lease) }
   }
@@ -227,38 +227,19 @@ export class Tenants {
     this.#lookup.invalidate(route.tenantId, 0)
   }
 
+  /** Whoever watches, once it has started. */
+  get observer(): Observer {
+    return this.#watch.observer
+  }
+
   /** The trace that is active here; undefined without tracing. */
   traceId(): string | undefined {
-    return this.#tracing?.traceId()
+    return this.#watch.traceId
   }
 
   /** The router's metrics in Prometheus' text format, with the registry's content type. USAGE unless they were asked for. */
   async metrics(): Promise<{ contentType: string; text: string }> {
-    if (!this.#metrics) {
-      throw new SaasctlError('USAGE', 'This router keeps no metrics.', {
-        hint: 'Start it with the option metrics: true.'
-      })
-    }
-    const { registry } = this.#metrics
-    return { contentType: registry.contentType, text: await registry.metrics() }
-  }
-
-  async #watch(): Promise<void> {
-    const { metrics, tracing } = this.#watching
-    if (metrics) {
-      const { startMetrics } = await import('./observe/metrics.js')
-      this.#metrics = await startMetrics(metrics === true ? {} : metrics, {
-        servers: () => this.#places.statistics(),
-        lookup: () => ({ known: this.#lookup.size, stale: this.#lookup.stale, catalogUp: this.#catalogUp })
-      })
-    }
-    if (tracing) {
-      const { startTracing } = await import('./observe/tracing.js')
-      const systems = new Map<string, string>()
-      for (const name of this.#parts.engines) systems.set(name, (await this.#parts.engine(name)).system)
-      this.#tracing = await startTracing(tracing === true ? {} : tracing, ({ engine }) => systems.get(engine) ?? engine)
-    }
-    this.observer = together([this.#metrics, this.#tracing].filter(observer => observer !== undefined))
+    return this.#watch.metrics()
   }
 
   /** Takes no more work, lets what has begun finish until the deadline, and closes everything. */
@@ -269,10 +250,15 @@ export class Tenants {
 
   async #close(deadlineMs: number): Promise<void> {
     await this.#places.close(deadlineMs)
-    this.#metrics?.stop()
+    this.#watch.stop()
     await this.#listener.close()
     await this.#shares.close()
     await this.#parts.catalog.close()
+  }
+
+  async #systems(): Promise<Map<string, string>> {
+    const { engines, engine } = this.#parts
+    return new Map(await Promise.all(engines.map(async name => [name, (await engine(name)).system] as const)))
   }
 
   #template(name: Route['engine']): Promise<EntityTemplate> {
@@ -283,15 +269,6 @@ export class Tenants {
     const built = this.#parts.engine(name).then(engine => engine.template(wish))
     this.#templates.set(name, built)
     return built
-  }
-}
-
-/** What a lease tells whom; nothing, where nobody watches. */
-function borrowing({ queried, waited }: Observer, route: Route, where: string | undefined): Borrower {
-  return {
-    where,
-    ran: queried && ((milliseconds, failed, statement) => queried(route, milliseconds, failed, statement)),
-    waited: waited && (milliseconds => waited(route, milliseconds))
   }
 }
 
