@@ -15,6 +15,8 @@ export interface TenantPoolOptions {
   connections: number
   /** Opens one; the budget calls it when there is room. */
   open(): Promise<RoutedConnection>
+  /** Makes another tenant's connection this one's instead, where the engine can. */
+  repoint?: ((former: RoutedConnection) => Promise<RoutedConnection>) | undefined
 }
 
 /**
@@ -25,6 +27,7 @@ export class TenantPool {
   readonly name: string
   readonly budget: ServerBudget
   readonly open: () => Promise<RoutedConnection>
+  readonly repoint: TenantPoolOptions['repoint']
   /** The plan's limit, or less after the server refused this tenant's login or database. */
   readonly ceiling: Ceiling
 
@@ -49,10 +52,11 @@ export class TenantPool {
   #drained: (() => void) | undefined
   #cut = 0
 
-  constructor(budget: ServerBudget, { name, connections, open }: TenantPoolOptions) {
+  constructor(budget: ServerBudget, { name, connections, open, repoint }: TenantPoolOptions) {
     this.budget = budget
     this.name = name
     this.open = open
+    this.repoint = repoint
     this.ceiling = new Ceiling(connections)
   }
 

@@ -30,7 +30,12 @@ export class Demand {
     return this.#turns.wanted === 0
   }
 
-  /** The tenant whose turn it is; it goes to the end of the line. */
+  /** The tenant whose turn it is. */
+  get next(): TenantPool | undefined {
+    return this.#turns.next
+  }
+
+  /** The same, and it goes to the end of the line. */
   take(): TenantPool | undefined {
     const pool = this.#turns.next
     if (pool) this.#turns.took(pool)
