@@ -1,14 +1,13 @@
-import { createConnection } from 'mysql2'
 import { SaasctlError } from '../../../errors.js'
 import type { RoutedWay } from '../../routing.js'
 import { answerOf, type Place, translate } from '../errors.js'
 import { MysqlConnection } from './connection.js'
+import { dial } from './dial.js'
 import { logIn } from './log-in.js'
-import { optionsOf } from './options.js'
 
 /** Opens a connection and reads the identity row. When it fails, the server has let the connection go before the error. */
 export async function open(way: RoutedWay): Promise<MysqlConnection> {
-  const connection = new MysqlConnection(createConnection(optionsOf(way)), way)
+  const connection = new MysqlConnection(dial(way), way)
   try {
     await logIn(connection, way, () => {})
     return connection

@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from 'mysql2'
 import type { RoutedWay } from '../../routing.js'
-import { tlsOf } from '../connect.js'
+import { sslFor } from './tls.js'
 
 /** Statements that a connection keeps prepared at most: those of `execute`, which only an application itself asks for. */
 const PREPARED = 50
@@ -8,10 +8,10 @@ const PREPARED = 50
 /** How the driver is opened for an application: what it returns is what TypeORM's own connection returns. */
 export function optionsOf(way: RoutedWay): ConnectionOptions {
   const { host, port } = way.address
-  const tls = tlsOf(way.address)
+  const ssl = sslFor(way.address)
   return {
     ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
-    ...(tls && { ssl: tls }),
+    ...(ssl && { ssl }),
     user: way.as.login,
     password: way.as.password.reveal(),
     database: way.database,

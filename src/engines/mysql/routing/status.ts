@@ -38,15 +38,21 @@ export class Status {
     return this.#known && (this.#flags & (IN_TRANSACTION | AUTOCOMMIT)) === AUTOCOMMIT
   }
 
-  #note({ buffer, start }: Packet, command: Command): void {
+  #note({ buffer, start, end }: Packet, command: Command): void {
     const at = start + 4
     const kind = buffer[at]
-    if (kind === END_OF_ROWS) this.#flags = buffer.readUInt16LE(at + 3)
-    // The answer to "prepare" begins like an OK and is none.
-    else if (kind === OK && !('parameterDefinitions' in command)) {
-      this.#flags = buffer.readUInt16LE(afterNumber(buffer, afterNumber(buffer, at + 1)))
-    }
     this.#known = kind !== ERROR
+    // The answer to "prepare" begins like an OK and is none.
+    if (kind === END_OF_ROWS) this.#read(buffer, at + 3, end)
+    else if (kind === OK && !('parameterDefinitions' in command)) {
+      this.#read(buffer, afterNumber(buffer, afterNumber(buffer, at + 1)), end)
+    }
+  }
+
+  /** An answer that is too short for it comes from no server of ours, and is not to end the process. */
+  #read(buffer: Buffer, at: number, end: number): void {
+    if (at + 2 <= end) this.#flags = buffer.readUInt16LE(at)
+    else this.#known = false
   }
 }
 

@@ -1,4 +1,5 @@
-import type { Connection } from 'mysql2'
+import type { TLSSocket } from 'node:tls'
+import type { Connection, SslOptions } from 'mysql2'
 
 /** What of the driver is used beyond its types. A change of any of it fails the tests of this folder. */
 export interface Wire {
@@ -7,10 +8,12 @@ export interface Wire {
   _commands: { length: number }
   sequenceId: number
   clientEncoding: string
-  stream: { write(bytes: Buffer): boolean; destroy(): void; resume(): void } & NodeJS.EventEmitter
-  config: { password: string | undefined }
+  /** A plain socket until TLS begins. */
+  stream: TLSSocket
+  config: { password: string | undefined; ssl: SslOptions }
   addCommand(command: Command): void
   handlePacket(packet?: Packet): void
+  startTLS(secured: (error?: Error) => void): void
 }
 
 /** One exchange with the server. `execute` gets no packet when it is its turn to send, and gives true when it is done. */
