@@ -175,9 +175,7 @@ export class ServerBudget {
       if (!pool) break
       this.#open(pool, now)
     }
-    while (!this.#demand.next?.repoint || this.#books.opening < this.#options.gate) {
-      const idle = this.#demand.victim(now)
-      if (!idle) break
+    for (let idle = this.#demand.victim(now); idle; idle = this.#demand.victim(now)) {
       this.#counts.evictions += 1
       this.#giveUp(idle, now)
     }
@@ -186,17 +184,14 @@ export class ServerBudget {
   /** A tenant's connection makes room for others: the one whose turn it is gets it as it stands, where the engine can do that. */
   #giveUp(slot: Slot, now: number): void {
     const { pool, connection, retireAt } = slot
-    const next = this.#demand.next
-    const repoint = next !== pool && next?.repoint
-    const keep = now < retireAt && this.#limits.coming(now) >= 0 && this.#books.opening < this.#options.gate
-    if (!repoint || !keep || !connection || connection.inDoubt) {
+    const heir = this.#demand.heir(slot, now)
+    if (!heir?.repoint || !connection) {
       this.close(slot)
       return
     }
     this.#counts.repoints += 1
-    this.#demand.take()
     this.#books.move(slot, 'gone')
-    this.#await(this.#books.begin(next, retireAt), repointed(connection, repoint), now)
+    this.#await(this.#books.begin(heir, retireAt), repointed(connection, heir.repoint), now)
     this.#demand.note(pool, now)
     this.#settled(pool)
   }
@@ -224,7 +219,7 @@ export class ServerBudget {
     slot.idleMs = idleMs * share
     slot.retireAt = Math.min(slot.retireAt, now + lifetimeMs * share)
     this.#limits.server.opened()
-    slot.pool.ceiling.opened()
+    slot.pool.opened()
     this.#books.move(slot, 'lent')
     connection.onEnd(() => {
       if (slot.state === 'idle' || slot.state === 'lent') this.#gone(slot)
@@ -243,6 +238,7 @@ export class ServerBudget {
     if (full === 'server') this.#limits.server.refused(this.#books.total, now, error)
     else if (full === 'tenant') pool.ceiling.refused(pool.count, now, error)
     else this.#refuse(pool, error)
+    pool.failing = true
     this.#demand.note(pool, now)
     this.#settled(pool)
     this.#renew()

@@ -27,7 +27,6 @@ export class TenantPool {
   readonly name: string
   readonly budget: ServerBudget
   readonly open: () => Promise<RoutedConnection>
-  readonly repoint: TenantPoolOptions['repoint']
   /** The plan's limit, or less after the server refused this tenant's login or database. */
   readonly ceiling: Ceiling
 
@@ -48,6 +47,10 @@ export class TenantPool {
   /** Its part in the weight of all tenants that have a connection. */
   weight = 0
 
+  /** The last attempt to get a connection failed. */
+  failing = false
+
+  readonly #repoint: TenantPoolOptions['repoint']
   #draining: Promise<number> | undefined
   #drained: (() => void) | undefined
   #cut = 0
@@ -56,8 +59,13 @@ export class TenantPool {
     this.budget = budget
     this.name = name
     this.open = open
-    this.repoint = repoint
+    this.#repoint = repoint
     this.ceiling = new Ceiling(connections)
+  }
+
+  /** Not after a failure: to refuse a login on a connection that is there already, MariaDB takes a second of its time. */
+  get repoint(): TenantPoolOptions['repoint'] {
+    return this.failing ? undefined : this.#repoint
   }
 
   /** Connections that count against the limits. */
@@ -127,6 +135,12 @@ export class TenantPool {
       this.trim()
       this.settled()
     }
+  }
+
+  /** For the budget: a connection was opened, or turned to this tenant. */
+  opened(): void {
+    this.failing = false
+    this.ceiling.opened()
   }
 
   /** For the budget: a connection is gone; perhaps it was the last that a drain waits for. */

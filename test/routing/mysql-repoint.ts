@@ -237,6 +237,13 @@ async function inBudget(t: Test, server: MysqlServer) {
     await running.root(`alter user ${b.as.login} account lock`)
     await t.rejects(using(pools[1] as TenantPool, b, where), { code: 'SERVER_DENIED' })
     t.match(budget.statistics, { total: 0, failures: 1, repoints: 1 })
+    await using(pools[0] as TenantPool, a, where)
+    await t.rejects(using(pools[1] as TenantPool, b, where), { code: 'SERVER_DENIED' })
+    t.match(
+      budget.statistics,
+      { failures: 2, repoints: 1 },
+      'a login that was refused is not tried on another’s connection'
+    )
     t.match(await using(pools[0] as TenantPool, a, where), { db: a.database })
     await running.root(`alter user ${b.as.login} account unlock`)
     t.match(await using(pools[1] as TenantPool, b, where), { db: b.database })

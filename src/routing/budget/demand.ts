@@ -30,12 +30,7 @@ export class Demand {
     return this.#turns.wanted === 0
   }
 
-  /** The tenant whose turn it is. */
-  get next(): TenantPool | undefined {
-    return this.#turns.next
-  }
-
-  /** The same, and it goes to the end of the line. */
+  /** The tenant whose turn it is; it goes to the end of the line. */
   take(): TenantPool | undefined {
     const pool = this.#turns.next
     if (pool) this.#turns.took(pool)
@@ -66,10 +61,11 @@ export class Demand {
     return this.#limits.roomOf(pool, now) > 0 && free > this.#turns.urgentWanted
   }
 
-  /** The idle connection that is to make room next, if one has to. */
+  /** The idle connection that is to make room next, if one has to. One that is handed on waits for the gate. */
   victim(now: number): Slot | undefined {
     const oldest = this.#books.idle.first?.value
     const coming = this.#limits.coming(now)
+    if (this.#turns.next?.repoint && this.#books.opening >= this.#gate) return undefined
     if (!oldest || coming >= Math.min(this.#turns.wanted, this.#gate)) return undefined
     if (this.#pressure.isYoung(oldest.idleSince, now)) {
       if (coming >= this.#turns.entitled) {
@@ -79,6 +75,14 @@ export class Demand {
       this.#pressure.lost(now, this.#gate)
     }
     return oldest
+  }
+
+  /** Whose a connection becomes that its tenant has to give up: nobody's, where it must be closed. The heir had its turn then. */
+  heir({ pool, connection, retireAt }: Slot, now: number): TenantPool | undefined {
+    const { next } = this.#turns
+    if (next === pool || !next?.repoint || connection?.inDoubt) return undefined
+    if (now >= retireAt || this.#limits.coming(now) < 0 || this.#books.opening >= this.#gate) return undefined
+    return this.take()
   }
 
   /** Whether a tenant gives up a connection for others although its own requests wait. */
