@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm'
 import type { Catalog } from '../catalog/catalog.js'
 import { routerEvent, routerInvalidate } from '../catalog/routers.js'
-import { findRoute, type RouteKey } from '../catalog/routes.js'
+import { enginesInUse, findRoute, type RouteKey } from '../catalog/routes.js'
 import type { EntityOptions, EntityTemplate, RoutingEngine } from '../engines/routing.js'
 import { SaasctlError } from '../errors.js'
 import { isUuid, quoteInput } from '../names.js'
@@ -152,8 +152,7 @@ export class Tenants {
 
   /** Builds the entities' metadata, says that this router lives, and listens. ROUTER_ENTITIES for entities that cannot be shared. */
   async start(): Promise<void> {
-    // The mistake must show at start, not at the first tenant's first query.
-    await Promise.all(this.#parts.engines.map(name => this.#template(name)))
+    await this.#tryEntities()
     await this.#watch()
     await this.#shares.start(() => this.#places.budgets())
     await this.#listener.start()
@@ -273,6 +272,17 @@ export class Tenants {
     await this.#listener.close()
     await this.#shares.close()
     await this.#parts.catalog.close()
+  }
+
+  /**
+   * A mistake must show at start, not at the first tenant's first query. Where no tenant is on any engine yet, it is one that
+   * is a mistake on all of them: an entity may well be for one alone.
+   */
+  async #tryEntities(): Promise<void> {
+    const { catalog, engines } = this.#parts
+    const used = await enginesInUse(catalog, engines)
+    const tried = (used.length > 0 ? used : engines).map(name => this.#template(name))
+    await (used.length > 0 ? Promise.all(tried) : Promise.any(tried).catch(() => tried[0]))
   }
 
   #template(name: Route['engine']): Promise<EntityTemplate> {

@@ -352,6 +352,48 @@ async function rogue(t: Test) {
     },
     'answers with nonsense': { first: greeting('mysql_native_password'), next: packet(2, '\x77nonsense') }
   }
+  const wayTo = (port: number, tls = false): RoutedWay => ({
+    address: { host: '127.0.0.1', port, tls: { mode: tls ? 'verify-full' : 'disable' } },
+    database: 'tenant',
+    databaseId: uuidv7(),
+    as: { login: 'app', password: new Secret(password) },
+    loginVersion: 1,
+    applicationName: 'app',
+    statementTimeoutMs: null,
+    connectTimeoutMs: 1_000
+  })
+
+  t.test('that wants the password proved anew is let ask, and the next login leaves room for it at once', async t => {
+    const logins: string[] = []
+    const server = createServer(socket => {
+      let turn = 0
+      socket.on('error', () => {})
+      socket.on('data', data => {
+        const login = data.readUIntLE(0, 3) + 4
+        turn += 1
+        if (turn === 1) {
+          logins.push(data.length > login ? 'hasty' : 'patient')
+          socket.write(switchTo('mysql_native_password'))
+          if (data.length > login) socket.end(packet(3, '\xff\x84\x04#08S01Got packets out of order'))
+        } else {
+          // The proof is done, and then the set-up.
+          socket.write(packet(turn === 2 ? 4 : 1, '\0\0\0\x02\0\0\0'))
+        }
+      })
+      socket.write(greeting('mysql_native_password'))
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    t.teardown(() => server.close())
+    const way = wayTo((server.address() as AddressInfo).port)
+    for (const _ of ['first', 'second']) {
+      const connection = await new MysqlRouting().open(way)
+      t.equal(connection.inDoubt, false)
+      clientOf(connection).destroy()
+      await connection.close()
+    }
+    t.same(logins, ['hasty', 'patient', 'patient'])
+  })
+
   for (const [what, { first, next, tls }] of Object.entries(wants)) {
     t.test(`that ${what} is refused and learns nothing`, async t => {
       let heard = ''
@@ -371,16 +413,7 @@ async function rogue(t: Test) {
         server.close()
       })
       const { port } = server.address() as AddressInfo
-      const way: RoutedWay = {
-        address: { host: '127.0.0.1', port, tls: { mode: tls ? 'verify-full' : 'disable' } },
-        database: 'tenant',
-        databaseId: uuidv7(),
-        as: { login: 'app', password: new Secret(password) },
-        loginVersion: 1,
-        applicationName: 'app',
-        statementTimeoutMs: null,
-        connectTimeoutMs: 1_000
-      }
+      const way = wayTo(port, tls)
       await t.rejects(new MysqlRouting().open(way), { name: 'SaasctlError' })
       t.notOk(heard.includes(password))
       if (tls) t.notOk(heard.includes('app'), 'not even the name')

@@ -78,7 +78,7 @@ async function make({ root, host, port }: MariadbServer, up: string[]): Promise<
     `create database ${database} character set utf8mb4; use ${database};
      create table saasctl_identity (database_id char(36) character set ascii primary key);
      insert into saasctl_identity values ('${id}'); ${up.map(sql => `${sql};`).join('\n')}
-     create user ${as.login} identified by '${as.password.reveal()}' with max_user_connections 20;
+     create user ${as.login} identified by '${as.password.reveal()}' with max_user_connections 40;
      grant select, insert, update, delete, create temporary tables, lock tables, execute on ${database}.* to ${as.login};`
   )
   return {

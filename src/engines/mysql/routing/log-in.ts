@@ -4,46 +4,44 @@ import { identityError, SetUp } from './identity-check.js'
 import { settingsFor } from './settings.js'
 
 /**
- * Brings the connection to its tenant's database: `begin` starts the login, the settings and the proof of identity follow in
- * the driver's line. Rejects with what was refused first.
+ * Brings the connection to its tenant's database: `begin` starts the login, and may send the set-up with it, which comes next
+ * in the driver's line in any case. Rejects with what was refused first.
  */
 export async function logIn(
   connection: MysqlConnection,
   way: RoutedWay,
-  begin: (failed: (error: unknown) => void) => void
+  begin: (setUp: SetUp, failed: (error: unknown) => void) => void
 ): Promise<void> {
   const { wire, driver, place } = connection
-  const sql = settingsFor(way.databaseId, way.statementTimeoutMs)
-  let first: unknown
-  await inTime(way.connectTimeoutMs, async () => {
+  const ask = (sql: string) =>
+    driver
+      .promise()
+      .query(sql)
+      .then(([rows]) => rows as never)
+  const enter = async () => {
+    let first: unknown
     const refused = await new Promise(resolve => {
-      begin(error => {
+      const setUp = new SetUp(settingsFor(way.databaseId, way.statementTimeoutMs), resolve)
+      begin(setUp, error => {
         first ??= error
       })
-      wire.addCommand(new SetUp(sql, resolve))
+      wire.addCommand(setUp)
     })
     // The driver would keep it for good, and show it to whoever prints the connection.
     wire.config.password = undefined
     const error = first ?? refused
-    if (!error) return
-    throw (
-      (await identityError(error, place, sql =>
-        driver
-          .promise()
-          .query(sql)
-          .then(([rows]) => rows as never)
-      )) ?? error
-    )
-  })
+    if (error) throw (await identityError(error, place, ask)) ?? error
+  }
+  await inTime(way.connectTimeoutMs, enter())
 }
 
-async function inTime(milliseconds: number, act: () => Promise<void>): Promise<void> {
+async function inTime(milliseconds: number, act: Promise<void>): Promise<void> {
   let late: NodeJS.Timeout | undefined
   const timeout = new Promise<never>((_, reject) => {
     late = setTimeout(() => reject(Object.assign(new Error('connection timeout'), { code: 'ETIMEDOUT' })), milliseconds)
   })
   try {
-    await Promise.race([act(), timeout])
+    await Promise.race([act, timeout])
   } finally {
     clearTimeout(late)
   }

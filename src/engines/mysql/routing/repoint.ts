@@ -18,7 +18,8 @@ export async function repoint(former: RoutedConnection, way: RoutedWay): Promise
   }
   connection.turnTo(way)
   try {
-    await logIn(connection, way, failed => changeUser(connection, way, failed))
+    // Not in the same breath as the set-up: MariaDB wants the password proved anew, in a dialogue, whoever it is.
+    await logIn(connection, way, (_, failed) => changeUser(connection, way, failed))
     return connection
   } catch (thrown) {
     const error = refused(thrown, connection.place)

@@ -7,6 +7,8 @@ export interface Wire {
   _command: Command | undefined
   _commands: { length: number }
   sequenceId: number
+  /** There once the server has asked for another proof of the password than it was given at first. */
+  _authPlugin?: unknown
   clientEncoding: string
   /** A plain socket until TLS begins. */
   stream: TLSSocket
@@ -20,6 +22,17 @@ export interface Wire {
 export interface Command {
   execute(packet: Packet | undefined, wire: Wire): boolean
   onResult?(error: unknown): void
+}
+
+/** The first thing that a server says. */
+export interface Greeting {
+  authPluginName: string
+}
+
+/** The command that a connection begins with. */
+export interface Handshake extends Command {
+  handshake: Greeting | null
+  sendCredentials(wire: Wire): void
 }
 
 export interface Packet {
