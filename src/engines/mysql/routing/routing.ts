@@ -15,6 +15,8 @@ import { buildTemplate, TemplateDataSource } from './template.js'
 
 /** MySQL and MariaDB for routers. */
 export class MysqlRouting implements RoutingEngine {
+  readonly system = 'mysql'
+
   open(way: RoutedWay): Promise<RoutedConnection> {
     return open(way)
   }
