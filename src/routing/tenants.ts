@@ -1,11 +1,11 @@
 import type { DataSource } from 'typeorm'
-import type { Catalog } from '../catalog/catalog.js'
 import { routerEvent, routerInvalidate } from '../catalog/routers.js'
-import { enginesInUse, findRoute, type RouteKey } from '../catalog/routes.js'
-import type { EntityOptions, EntityTemplate, RoutingEngine } from '../engines/routing.js'
+import { findRoute, type RouteKey } from '../catalog/routes.js'
+import type { EntityOptions } from '../engines/routing.js'
 import { SaasctlError } from '../errors.js'
 import { isUuid, quoteInput } from '../names.js'
 import type { KeyStore } from '../secrets/keystore.js'
+import { EntitySet, type EntitySetParts } from './entity-set.js'
 import type { Lease } from './lease.js'
 import { Listener } from './listener.js'
 import { Lookup } from './lookup.js'
@@ -51,12 +51,8 @@ export interface Notice {
   server?: string
 }
 
-export interface TenantsParts {
-  catalog: Catalog
+export interface TenantsParts extends EntitySetParts {
   keys: KeyStore
-  /** The engines that tenants may be on. */
-  engines: ReadonlyArray<Route['engine']>
-  engine(name: Route['engine']): Promise<RoutingEngine>
 }
 
 const defaults = { drainMs: 30_000, connectTimeoutMs: 5_000, staleMs: 3_600_000, pollMs: 2_000, remember: 10_000 }
@@ -70,8 +66,7 @@ export class Tenants {
   /** Whoever watches; set by `start`. */
   observer: Observer = {}
   readonly #parts: TenantsParts
-  readonly #entities: EntityOptions
-  readonly #templates = new Map<Route['engine'], Promise<EntityTemplate>>()
+  readonly #entities: EntitySet
   readonly #lookup: Lookup<Route>
   readonly #listener: Listener
   readonly #places: Places
@@ -87,7 +82,9 @@ export class Tenants {
     const { service = 'app', schema = {}, onNotice = () => {} } = options
     const settings = { ...defaults, ...withoutUndefined(options) }
     this.#parts = parts
-    this.#entities = options
+    const { entities, subscribers, namingStrategy, entityPrefix, logger } = options
+    const wish = withoutUndefined({ entities, subscribers, namingStrategy, entityPrefix, logger })
+    this.#entities = new EntitySet(parts, wish)
     this.schema = schema
     this.#drainMs = settings.drainMs
     this.#watching = options
@@ -152,7 +149,7 @@ export class Tenants {
 
   /** Builds the entities' metadata, says that this router lives, and listens. ROUTER_ENTITIES for entities that cannot be shared. */
   async start(): Promise<void> {
-    await this.#tryEntities()
+    await this.#entities.tryOut()
     await this.#watch()
     await this.#shares.start(() => this.#places.budgets())
     await this.#listener.start()
@@ -193,7 +190,7 @@ export class Tenants {
     const { queried } = this.observer
     const lease = pool.lease(queried && ((milliseconds, failed) => queried(route, milliseconds, failed)))
     const engine = await this.#parts.engine(route.engine)
-    return { lease, dataSource: engine.dataSource(await this.#template(route.engine), route.database, lease) }
+    return { lease, dataSource: engine.dataSource(await this.#entities.template(route.engine), route.database, lease) }
   }
 
   /** A way that was right a moment ago may be no more after anything was waited for: then it is looked for again. */
@@ -272,27 +269,6 @@ export class Tenants {
     await this.#listener.close()
     await this.#shares.close()
     await this.#parts.catalog.close()
-  }
-
-  /**
-   * A mistake must show at start, not at the first tenant's first query. Where no tenant is on any engine yet, it is one that
-   * is a mistake on all of them: an entity may well be for one alone.
-   */
-  async #tryEntities(): Promise<void> {
-    const { catalog, engines } = this.#parts
-    const used = await enginesInUse(catalog, engines)
-    const tried = (used.length > 0 ? used : engines).map(name => this.#template(name))
-    await (used.length > 0 ? Promise.all(tried) : Promise.any(tried).catch(() => tried[0]))
-  }
-
-  #template(name: Route['engine']): Promise<EntityTemplate> {
-    const known = this.#templates.get(name)
-    if (known) return known
-    const { entities, subscribers, namingStrategy, entityPrefix, logger } = this.#entities
-    const wish = withoutUndefined({ entities, subscribers, namingStrategy, entityPrefix, logger })
-    const built = this.#parts.engine(name).then(engine => engine.template(wish))
-    this.#templates.set(name, built)
-    return built
   }
 }
 

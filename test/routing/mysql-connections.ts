@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect, promisify } from 'node:util'
 import type { Connection } from 'mysql2'
 import t, { type Test } from 'tap'
+import { identityOf } from '../../src/engines/mysql/identity.js'
+import { recordsOf } from '../../src/engines/mysql/names.js'
 import { MysqlRouting } from '../../src/engines/mysql/routing/routing.js'
 import type { RoutedConnection, RoutedWay } from '../../src/engines/routing.js'
 import { uuidv7 } from '../../src/names.js'
@@ -120,7 +122,7 @@ async function theWayIn(t: Test, { routing, running, tenants }: MysqlServer) {
 
 async function identity(t: Test, { routing, running, tenants, sessions }: MysqlServer) {
   const [a, b] = tenants as [MysqlTenant, MysqlTenant]
-  const change = (sql: string) => running.root(`use ${b.database}; ${sql}`)
+  const change = (sql: string) => running.root(`use ${recordsOf(b.database)}; set autocommit = 1; ${sql}`)
 
   t.test('a database that says it is another one is refused, and the server has let go', async t => {
     await t.rejects(routing.open(a.way({ databaseId: b.id })), { code: 'IDENTITY_WRONG', message: new RegExp(a.id) })
@@ -129,28 +131,28 @@ async function identity(t: Test, { routing, running, tenants, sessions }: MysqlS
 
   t.test('so is one with no identity row, with two, without the table, or that does not show it', async t => {
     const wrongs: Record<string, [wrong: string, right: string]> = {
-      'no identity row': ['delete from saasctl_identity', `insert into saasctl_identity values ('${b.id}')`],
+      'no identity row': ['delete from identity', `insert into identity (database_id) values ('${b.id}')`],
       'more than one': [
-        `insert into saasctl_identity values ('${uuidv7()}')`,
-        `delete from saasctl_identity where database_id <> '${b.id}'`
+        `insert into identity (database_id) values ('${uuidv7()}')`,
+        `delete from identity where database_id <> '${b.id}'`
       ],
-      'no identity table': ['rename table saasctl_identity to hidden', 'rename table hidden to saasctl_identity'],
+      'no identity table': ['rename table identity to hidden', 'rename table hidden to identity'],
       'does not show': [
-        `revoke select on ${b.database}.* from ${b.as.login}`,
-        `grant select on ${b.database}.* to ${b.as.login}`
+        `revoke select on ${recordsOf(b.database)}.* from ${b.as.login}`,
+        `grant select on ${recordsOf(b.database)}.* to ${b.as.login}`
       ]
     }
     for (const [what, [wrong, right]] of Object.entries(wrongs)) {
-      await change(`set autocommit=1; ${wrong}`)
+      await change(wrong)
       await t.rejects(routing.open(b.way()), { code: 'IDENTITY_WRONG', message: new RegExp(what) }, what)
-      await change(`set autocommit=1; ${right}`)
+      await change(right)
     }
     await opened(t, routing, b.way())
   })
 
   t.test('one that cannot say it in time is given up, and its session ended', async t => {
     const holder = await opened(t, routing, b.way())
-    await rows(holder, 'lock tables saasctl_identity write')
+    await rows(holder, `lock tables ${identityOf(b.database)} write`)
     await t.rejects(routing.open(b.way({ connectTimeoutMs: 200 })), { code: 'SERVER_UNREACHABLE' })
     await holder.close()
     await none(t, sessions)

@@ -83,12 +83,9 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
     })
     t.equal(wrong.length, 0)
     const own = await maria.running.root(
-      maria.tenants.map(({ database }) => `select * from ${database}.customers`).join(';')
+      maria.tenants.map(({ database }) => `select name from ${database}.customers`).join(' union all ')
     )
-    t.same(
-      own.map(rows => (rows as unknown as Customer[]).map(({ name }) => name)),
-      [['customer of initech'], ['customer of umbrella']]
-    )
+    t.same(own, [{ name: 'customer of initech' }, { name: 'customer of umbrella' }])
   })
 
   await t.test(

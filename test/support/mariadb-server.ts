@@ -1,136 +1,136 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { access, chown, mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
+import { createHash, randomBytes } from 'node:crypto'
+import { chown, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { createConnection } from 'mysql2/promise'
+import mysql, { type RowDataPacket } from 'mysql2/promise'
 import type t from 'tap'
+import { type MysqlBinaries, mysqlBinaries as machineBinaries } from '../../src/embedded/mysql-binaries.js'
+import { initMysql, startMysql, stopMysql } from '../../src/embedded/mysql-server.js'
 import { run } from '../../src/embedded/programs.js'
-import { unprivilegedUser } from '../../src/embedded/user.js'
-import { scratch } from './servers.js'
+import { recipe } from '../../src/engines/mysql/recipe.js'
+import { Secret } from '../../src/secret.js'
+import { cache, makeCache, scratch, user, watch } from './servers.js'
 
-const PROGRAM = '/usr/sbin/mariadbd'
-const INSTALL = '/usr/bin/mariadb-install-db'
-const user = await unprivilegedUser()
-
-/** A MariaDB of the suite's own. It ends with the test process, however that ends, and leaves nothing behind. */
+/** A MariaDB or MySQL of the suite's own. It ends with the test process, however that ends, and leaves nothing behind. */
 export interface MariadbServer {
+  flavour: MysqlBinaries['flavour']
+  version: string
   host: '127.0.0.1'
   port: number
-  /** Root enters here, without a password. */
+  /** Root enters here, and here alone. */
   socket: string
   dataDir: string
-  /** Runs SQL as root through the socket. */
-  root(sql: string): Promise<Array<Record<string, unknown>>>
+  logFile: string
+  /** Runs SQL as root through the socket; the rows of the last statement. */
+  root(sql: string, database?: string): Promise<Array<Record<string, unknown>>>
   /** Ends the server and removes its data. A second time is OK. */
   stop(): Promise<void>
-  /** Ends the server, and starts it again on the same port with these options besides. */
+  /** Ends the server if it runs, and starts it again on the same port with these options besides; also after `kill`. */
   restart(options?: string[]): Promise<void>
+  kill(signal: NodeJS.Signals): void
 }
 
-/** Says in one line that there is no MariaDB, and skips the whole file. */
+let found: Promise<MysqlBinaries[]> | undefined
+
+/** MariaDB and MySQL, whichever are here. */
+export function mysqlBinaries(): Promise<MysqlBinaries[]> {
+  found ??= machineBinaries(process.env['PATH'] ?? '', user)
+  return found
+}
+
+/** Says in one loud line that there is neither, and skips the whole file: `if (await skipWithoutMysql(t)) …`. */
 export async function skipWithoutMysql(test: typeof t): Promise<boolean> {
-  const there = await access(PROGRAM).then(
-    () => true,
-    () => false
-  )
-  if (there) return false
-  test.comment('NO MARIADB HERE: nothing below was tested. Install `mariadb-server`.')
-  test.plan(0, 'no MariaDB on this machine')
+  if ((await mysqlBinaries()).length > 0) return false
+  test.comment('NO MARIADB AND NO MYSQL HERE: nothing below was tested. Install `mariadb-server`.')
+  test.plan(0, 'no MariaDB or MySQL on this machine')
   return true
 }
 
-/** Starts a private server with a copy of a cached data folder: about 0.3 s, and 2 s more at the very first time. */
-export async function startMariadb(options: string[] = []): Promise<MariadbServer> {
-  const folder = await mkdtemp(join(scratch, 'saasctl-maria.'))
+const light = ['--innodb-flush-log-at-trx-commit=0', '--innodb-doublewrite=0', '--innodb-buffer-pool-size=64M']
+
+/** Starts a private server with a copy of a cached data folder: about 0.4 s, and 2 s more at the very first time. */
+export async function startMariadb(options: string[] = [], binaries?: MysqlBinaries): Promise<MariadbServer> {
+  const chosen = binaries ?? (await mysqlBinaries())[0]
+  if (!chosen) throw new Error('No MariaDB or MySQL was found; ask skipWithoutMysql first.')
+  const template = await templateOf(chosen)
+  const folder = await mkdtemp(join(scratch, 'saasctl-test.'))
   if (user) await chown(folder, user.uid, user.gid)
-  const stop = watch(folder)
-  const [dataDir, socket, log] = ['data', 'socket', 'log'].map(name => join(folder, name)) as [string, string, string]
-  await run('/bin/cp', ['-a', await template(), dataDir], { user })
-  const port = await freePort()
-  const place = [`--datadir=${dataDir}`, `--socket=${socket}`, `--port=${port}`, '--bind-address=127.0.0.1']
-  const files = [`--pid-file=${join(folder, 'pid')}`, `--log-error=${log}`]
-  const light = ['--innodb-flush-log-at-trx-commit=0', '--innodb-buffer-pool-size=64M', '--skip-name-resolve']
-  const root = async (sql: string) => {
-    const connection = await createConnection({ socketPath: socket, user: 'root', multipleStatements: true })
-    try {
-      const [rows] = await connection.query(sql)
-      return rows as Array<Record<string, unknown>>
-    } finally {
-      await connection.end()
-    }
-  }
-  const start = async (more: string[] = []): Promise<ChildProcess> => {
-    const args = ['--no-defaults', ...place, ...files, ...light, ...options, ...more]
-    const child = spawn(PROGRAM, args, { ...user, cwd: '/', stdio: 'ignore' })
-    for (let tries = 0; tries < 200; tries += 1) {
-      if (await root('do 1').catch(() => undefined)) return child
-      await sleep(25)
-    }
-    throw new Error(`MariaDB did not start: ${await readFile(log, 'utf8').catch(() => 'it says nothing')}`)
-  }
-  let child = await start()
+  const stop = watch(folder, 'server.pid')
+  const dataDir = join(folder, 'data')
+  await run('/bin/cp', ['-a', join(template, 'data'), dataDir], { user })
+  const socket = join(folder, 'server.sock')
+  const logFile = join(folder, 'server.log')
+  const password = await readFile(join(template, 'password'), 'utf8')
+  const begin = (more: string[] = [], port?: number) =>
+    startMysql({ binaries: chosen, user, dataDir, socket, logFile, port, options: [...light, ...options, ...more] })
+  let running = await begin()
+  const { flavour, version } = chosen
   return {
+    flavour,
+    version,
     host: '127.0.0.1',
-    port,
+    port: running.port,
     socket,
     dataDir,
-    root,
+    logFile,
+    root: async (sql, database) => {
+      const way = { socketPath: socket, user: 'root', password, multipleStatements: true }
+      const connection = await mysql.createConnection({ ...way, ...(database !== undefined && { database }) })
+      try {
+        return lastRows((await connection.query(sql))[0])
+      } finally {
+        await connection.end()
+      }
+    },
     stop,
     restart: async more => {
-      const ended = new Promise(resolve => child.once('exit', resolve))
-      child.kill('SIGTERM')
-      await ended
-      child = await start(more)
+      await stopMysql(dataDir)
+      const { port } = running
+      running = await begin(more, port)
+      if (running.port !== port) throw new Error(`Port ${port} was taken while the server was down.`)
+    },
+    kill: signal => {
+      process.kill(running.pid, signal)
     }
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return port
+/** The rows of the last statement of several, as a driver answers them; none for a statement that gives none. */
+export function lastRows(result: unknown): Array<Record<string, unknown>> {
+  if (!Array.isArray(result)) return []
+  const several = result.some(one => Array.isArray(one) || one?.constructor?.name === 'ResultSetHeader')
+  return several ? lastRows(result.at(-1)) : (result as RowDataPacket[])
+}
+
+/** The test server's control login, with exactly what the control plane needs. */
+export async function mysqlControlLogin(server: MariadbServer): Promise<{ login: string; password: Secret }> {
+  const login = 'saasctl_server'
+  const password = randomBytes(18).toString('base64url')
+  const statements = [`CREATE USER ${login}@'%' IDENTIFIED BY '${password}'`, ...recipe(server.flavour, login)]
+  await server.root(statements.join(';\n'))
+  return { login, password: new Secret(password) }
 }
 
 /** Built under a name of its own and renamed: test files that start at once do not disturb each other. */
-async function template(): Promise<string> {
-  const cache = join(scratch, `saasctl-maria-${process.getuid?.() ?? 0}`)
-  await mkdir(cache, { recursive: true, mode: 0o711 })
-  const done = join(cache, 'template')
-  if (await stat(done).catch(() => undefined)) return join(done, 'data')
-  const building = await mkdtemp(`${done}.`)
-  if (user) await chown(building, user.uid, user.gid)
-  const args = ['--no-defaults', `--datadir=${join(building, 'data')}`, '--skip-test-db']
-  await run(INSTALL, [...args, '--auth-root-authentication-method=normal'], { user })
-  await rename(building, done).catch(() => rm(building, { recursive: true, force: true }))
-  return join(done, 'data')
-}
-
-/**
- * Ends the server and removes its folder when this process is gone, also by SIGKILL: a shell in a session of its own reads
- * from a pipe that the kernel closes with us. Returns the same as a function, for the normal end.
- */
-function watch(folder: string): () => Promise<void> {
-  const script = `
-    folder=$1
-    read -r _
-    pid=$(cat "$folder/pid" 2>/dev/null)
-    if [ -n "$pid" ] && tr '\\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$folder"; then kill -KILL "$pid"; fi
-    for _ in $(seq 50); do rm -rf "$folder" 2>/dev/null && break; sleep 0.1; done`
-  const watcher = spawn('/bin/sh', ['-c', script, 'watch', folder], {
-    ...user,
-    cwd: '/',
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore']
-  })
-  const gone = new Promise<void>(resolve => watcher.once('exit', () => resolve()))
-  watcher.unref()
-  ;(watcher.stdin as typeof watcher.stdin & { unref(): void }).unref()
-  return () => {
-    watcher.ref()
-    watcher.stdin.end()
-    return gone
+async function templateOf(binaries: MysqlBinaries): Promise<string> {
+  await makeCache()
+  const statements = (password: string) => [
+    `ALTER USER root@localhost IDENTIFIED BY '${password}'`,
+    // From the socket alone: no name is resolved, so that 127.0.0.1 is another host than localhost.
+    `DROP USER IF EXISTS root@'127.0.0.1', root@'::1', root@'${hostname().toLowerCase()}'`
+  ]
+  const key = createHash('sha256').update(statements('').join()).digest('hex').slice(0, 8)
+  const template = join(cache, `${binaries.flavour}-${binaries.version}-${key}`)
+  if (await stat(template).catch(() => undefined)) return template
+  const building = await mkdtemp(`${template}.`)
+  try {
+    if (user) await chown(building, user.uid, user.gid)
+    const password = randomBytes(18).toString('base64url')
+    await initMysql({ binaries, user, dataDir: join(building, 'data') }, statements(password))
+    await writeFile(join(building, 'password'), password, { mode: 0o600 })
+    await rename(building, template).catch(() => undefined)
+  } finally {
+    await rm(building, { recursive: true, force: true })
   }
+  return template
 }

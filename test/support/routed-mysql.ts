@@ -1,4 +1,6 @@
 import type { Credentials } from '../../src/engines/engine.js'
+import { identityOf, identityTable } from '../../src/engines/mysql/identity.js'
+import { recordsOf } from '../../src/engines/mysql/names.js'
 import { MysqlRouting } from '../../src/engines/mysql/routing/routing.js'
 import type { RoutedWay } from '../../src/engines/routing.js'
 import { databaseName, uuidv7 } from '../../src/names.js'
@@ -76,10 +78,11 @@ async function make({ root, host, port }: MariadbServer, up: string[]): Promise<
   const as = { login: `${database}a`, password: randomPassword() }
   await root(
     `create database ${database} character set utf8mb4; use ${database};
-     create table saasctl_identity (database_id char(36) character set ascii primary key);
-     insert into saasctl_identity values ('${id}'); ${up.map(sql => `${sql};`).join('\n')}
+     create database ${recordsOf(database)}; ${identityTable(database)};
+     insert into ${identityOf(database)} (database_id) values ('${id}'); ${up.map(sql => `${sql};`).join('\n')}
      create user ${as.login} identified by '${as.password.reveal()}' with max_user_connections 40;
-     grant select, insert, update, delete, create temporary tables, lock tables, execute on ${database}.* to ${as.login};`
+     grant select, insert, update, delete, create temporary tables, lock tables, execute on ${database}.* to ${as.login};
+     grant select, lock tables on ${recordsOf(database)}.* to ${as.login}`
   )
   return {
     id,

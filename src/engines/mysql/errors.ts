@@ -1,4 +1,5 @@
 import { type ErrorCode, SaasctlError } from '../../errors.js'
+import { answers, type Meaning, row, words } from './answers.js'
 
 /** Where a statement ran, for messages. */
 export interface Place {
@@ -8,70 +9,10 @@ export interface Place {
   login: string
 }
 
-/** What the server said, for the decisions inside this folder: its number or the driver's code, and its words. */
+/** What the server said, for the decisions inside this folder: its number or the system's code, and its words. */
 export interface Answer {
   state: string | undefined
   said: string
-}
-
-interface Meaning {
-  code: ErrorCode
-  retryable: boolean
-  why: string
-}
-
-const row = (code: ErrorCode, retryable: boolean, why: string): Meaning => ({ code, retryable, why })
-const lost = (why: string) => row('SERVER_UNREACHABLE', true, why)
-const busy = (why: string) => row('SERVER_BUSY', true, why)
-const denied = (why: string) => row('SERVER_DENIED', false, why)
-
-/**
- * What the server, the network and the driver can answer: our code, whether to try again, and why. By number, because the
- * driver's names are those of MySQL and from 4000 on MariaDB's numbers mean something else.
- */
-const answers: Readonly<Record<string, Meaning>> = {
-  ECONNREFUSED: lost('nothing listens there; a restart takes a second'),
-  ECONNRESET: lost('the connection broke'),
-  EPIPE: lost('the connection broke'),
-  PROTOCOL_CONNECTION_LOST: lost('the connection broke'),
-  ETIMEDOUT: lost('no answer in time'),
-  EHOSTUNREACH: lost('no way to the host just now'),
-  ENETUNREACH: lost('no way to the network just now'),
-  ENOTFOUND: lost('the name did not resolve; a resolver may be restarting'),
-  EAI_AGAIN: lost('the resolver did not answer'),
-  ENOENT: lost('the socket is not there; the server is not running'),
-  HANDSHAKE_NO_SSL_SUPPORT: denied('the server does not speak TLS and plaintext is refused'),
-  HANDSHAKE_SSL_ERROR: denied('the certificate is not trusted, or for another host'),
-  AUTH_SWITCH_PLUGIN_ERROR: denied('the server wants a proof of the password that is not given'),
-  1040: busy('the server has no connection left'),
-  1044: denied('the login may not use the database'),
-  1045: denied('no such login, or a wrong password'),
-  1053: lost('the server is stopping'),
-  1114: row('SERVER_FULL', false, 'a table or the disk is full'),
-  1021: row('SERVER_FULL', false, 'the disk is full'),
-  1129: busy('the server has blocked the host after too many broken connections'),
-  1130: denied('the host may not connect'),
-  1142: row('SERVER_RIGHTS', false, 'permission denied'),
-  1156: lost('what came back is not the protocol'),
-  1158: lost('the connection broke'),
-  1159: lost('the connection broke'),
-  1160: lost('the connection broke'),
-  1161: lost('the connection broke'),
-  1203: busy('the login has no connection left'),
-  1205: busy('a lock was not free in time'),
-  1213: busy('a deadlock is broken by whoever tries again'),
-  1226: busy('the login has reached a limit of its own'),
-  1251: denied('the account wants a proof of the password that is not given'),
-  1290: busy('the server is read-only: a replica, or a failover under way'),
-  1317: busy('the statement was interrupted'),
-  1698: denied('the account does not come in by password'),
-  1836: busy('the server is read-only: a replica, or a failover under way'),
-  1927: lost('an administrator ended the session'),
-  1969: busy('the statement ran into its timeout'),
-  3024: busy('the statement ran into its timeout'),
-  3118: denied('the account is locked'),
-  3159: denied('the account wants TLS'),
-  4151: denied('the account is locked')
 }
 
 const answered = new WeakMap<SaasctlError, Answer>()
@@ -81,38 +22,72 @@ export function answerOf(error: unknown): Answer | undefined {
 }
 
 /** Turns anything that the driver throws into one of our errors. Nothing else leaves this folder. */
-export function translate(thrown: unknown, { host, port, database, login }: Place): SaasctlError {
+export function translate(thrown: unknown, place: Place): SaasctlError {
   if (thrown instanceof SaasctlError) return thrown
-  // Node tries every address of a name and reports them together; the first is the news.
-  const error: unknown = thrown instanceof AggregateError ? thrown.errors[0] : thrown
-  const said = scrub(error instanceof Error ? error.message : String(error))
-  const state = stateOf(error)
-  const { code, retryable } = (state && answers[state]) || row('SERVER_FAILED', false, '')
-  const where = `${host}:${port}`
-  const sentence =
-    code === 'SERVER_UNREACHABLE'
-      ? `The server ${where} did not answer: ${said}.`
-      : code === 'SERVER_DENIED'
-        ? `The server ${where} refused "${login}" at database "${database}": ${said}.`
-        : `The server ${where}, database "${database}", answered with an error: ${said}${state ? ` (${state})` : ''}.`
-  const translated = new SaasctlError(code, sentence, { retryable })
-  answered.set(translated, { state, said })
-  return translated
-}
-
-function stateOf(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined
-  const { errno, code } = error as { errno?: unknown; code?: unknown }
-  if (typeof errno === 'number' && errno > 0) return String(errno)
-  if (typeof code === 'string') return code
-  return /closed state|connection lost/i.test(error.message) ? 'ECONNRESET' : undefined
+  const { message, code } = parts(thrown)
+  const known = code !== undefined && Object.hasOwn(answers, code) && !['1030', '1290'].includes(code)
+  const state = known ? code : (words.find(([pattern]) => pattern.test(message))?.[1] ?? code)
+  const answer = (state && answers[state]) || row('SERVER_FAILED', false, '')
+  const error = new SaasctlError(answer.code, sentence(answer, place, message, state), {
+    ...advice(answer.code),
+    retryable: answer.retryable
+  })
+  answered.set(error, { state, said: scrub(message) })
+  return error
 }
 
 /** The server's own words, without any password, hash or line break, at most 400 characters. */
 export function scrub(message: string): string {
   return message
-    .replace(/((?:by|using|password)\s*\(?\s*)'(?:[^'\\]|''|\\.)*'/gi, "$1'[secret]'")
-    .replace(/\*[0-9A-F]{40}/gi, '[secret]')
+    .replace(/\*[0-9A-F]{40}\b/g, '[secret]')
+    .replace(/\b0x24412430[0-9A-F]+/gi, '[secret]')
+    .replace(/\$A\$[0-9A-F]{3}\$[^'"]*/gi, '[secret]')
+    .replace(/((?:identified\s+by|password\s*[=(]?)\s*)'(?:[^'\\]|''|\\.)*'/gi, "$1'[secret]'")
     .replace(/\s+/g, ' ')
     .slice(0, 400)
+}
+
+function parts(thrown: unknown): { message: string; code: string | undefined } {
+  // Node tries every address of a name and reports them together; the first is the news.
+  const error: unknown = thrown instanceof AggregateError ? thrown.errors[0] : thrown
+  if (!(error instanceof Error)) return { message: String(error), code: undefined }
+  // The driver gives errors of the network a negative number of the system's beside their code.
+  const number =
+    'errno' in error && typeof error.errno === 'number' && error.errno > 0 ? String(error.errno) : undefined
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  return { message: error.message, code: number ?? code }
+}
+
+function sentence(answer: Meaning, { host, port, database, login }: Place, message: string, state?: string): string {
+  const at = `${host}:${port}`
+  const said = scrub(message)
+  switch (answer.code) {
+    case 'SERVER_UNREACHABLE':
+      return `The server ${at} did not answer: ${said}.`
+    case 'SERVER_DENIED':
+      return `The server ${at} refused "${login}" at database "${database}": ${said}.`
+    case 'SERVER_RIGHTS':
+      return `The login "${login}" lacks a right on ${at}, database "${database}": ${said}.`
+    case 'SERVER_BUSY':
+      return `The server ${at} is busy: ${said}.`
+    case 'SERVER_FULL':
+      return `The server ${at} has no room: ${said}.`
+    default:
+      return `The server ${at}, database "${database}", answered with an error: ${said}${state ? ` (${state})` : ''}.`
+  }
+}
+
+function advice(code: ErrorCode): { hint?: string } {
+  switch (code) {
+    case 'SERVER_UNREACHABLE':
+      return { hint: 'Look whether the server runs and whether host and port are right; it is tried again.' }
+    case 'SERVER_DENIED':
+      return { hint: 'Look at the login, its password, whether it is locked, and the TLS settings.' }
+    case 'SERVER_RIGHTS':
+      return { hint: '`saasctl server check` prints the statement that grants what is missing.' }
+    case 'SERVER_FULL':
+      return { hint: 'Make room on the server, then try again.' }
+    default:
+      return {}
+  }
 }

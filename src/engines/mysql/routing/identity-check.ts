@@ -1,6 +1,6 @@
 import { SaasctlError } from '../../../errors.js'
 import type { Place } from '../errors.js'
-import { IDENTITY_ROWS } from './settings.js'
+import { identityOf } from '../identity.js'
 import { type Command, type Packet, statement, type Wire } from './wire.js'
 
 /**
@@ -11,6 +11,8 @@ export class SetUp implements Command {
   readonly #sql: string
   readonly #settle: (error?: unknown) => void
   #sent = false
+  /** The server has answered it, whatever it said. */
+  answered = false
 
   constructor(sql: string, settle: (error?: unknown) => void) {
     this.#sql = sql
@@ -29,6 +31,7 @@ export class SetUp implements Command {
       wire.sequenceId = 1
       return false
     }
+    this.answered = true
     this.#settle(packet.isError() ? packet.asError(wire.clientEncoding) : undefined)
     return true
   }
@@ -40,7 +43,10 @@ export class SetUp implements Command {
 }
 
 /** What of the server's refusals of a set-up says that the database is not the expected one. */
-const refusals = { wrongValue: 1231, noTable: 1146, noRight: 1142 }
+const WRONG_VALUE = 1231
+const NO_RIGHT = 1142
+/** No such table, no such database, or none that this login may know of. */
+const NOT_THERE = [1146, 1049, 1044]
 
 /** Why a set-up was refused, when it was for the identity row; undefined when it was for anything else. */
 export async function identityError(
@@ -49,10 +55,10 @@ export async function identityError(
   ask: (sql: string) => Promise<Array<{ database_id: string }>>
 ): Promise<SaasctlError | undefined> {
   const errno = error instanceof Error && 'errno' in error ? error.errno : undefined
-  if (errno === refusals.noTable) return wrong(place, 'has no identity table')
-  if (errno === refusals.noRight) return wrong(place, 'does not show its identity row to this login')
-  if (errno !== refusals.wrongValue) return undefined
-  const rows = await ask(IDENTITY_ROWS)
+  if (NOT_THERE.includes(Number(errno))) return wrong(place, 'has no identity table')
+  if (errno === NO_RIGHT) return wrong(place, 'does not show its identity row to this login')
+  if (errno !== WRONG_VALUE) return undefined
+  const rows = await ask(`SELECT database_id FROM ${identityOf(place.database)} LIMIT 2`)
   if (rows.length > 1) return wrong(place, 'has more than one identity row')
   return wrong(place, rows[0] ? `says that it is ${rows[0].database_id}` : 'has no identity row')
 }

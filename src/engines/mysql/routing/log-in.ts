@@ -20,8 +20,12 @@ export async function logIn(
       .then(([rows]) => rows as never)
   const enter = async () => {
     let first: unknown
+    let answered = false
     const refused = await new Promise(resolve => {
-      const setUp = new SetUp(settingsFor(way.databaseId, way.statementTimeoutMs), resolve)
+      const setUp = new SetUp(settingsFor(way), error => {
+        ;({ answered } = setUp)
+        resolve(error)
+      })
       begin(setUp, error => {
         first ??= error
       })
@@ -29,8 +33,8 @@ export async function logIn(
     })
     // The driver would keep it for good, and show it to whoever prints the connection.
     wire.config.password = undefined
-    const error = first ?? refused
-    if (error) throw (await identityError(error, place, ask)) ?? error
+    if (first) throw first
+    if (refused) throw (answered && (await identityError(refused, place, ask))) || refused
   }
   await inTime(way.connectTimeoutMs, enter())
 }

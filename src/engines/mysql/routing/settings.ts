@@ -1,3 +1,5 @@
+import type { RoutedWay } from '../../routing.js'
+import { identityOf } from '../identity.js'
 import { literal } from '../quote.js'
 
 /**
@@ -15,8 +17,8 @@ const NO = 'not_the_expected_database'
  * one identity row with this id. Each flavour reads its own time limit; MySQL has one for SELECT alone. The history of a
  * session's statements is all that changing the user leaves behind on MariaDB (SHOW PROFILES), so it is emptied here.
  */
-export function settingsFor(databaseId: string, statementTimeoutMs: number | null): string {
-  const proof = `(SELECT COUNT(*) = 1 AND MIN(database_id) = ${literal(databaseId)} FROM ${IDENTITY})`
+export function settingsFor({ database, databaseId, statementTimeoutMs }: RoutedWay): string {
+  const proof = `(SELECT COUNT(*) = 1 AND MIN(database_id) = ${literal(databaseId)} FROM ${identityOf(database)})`
   const settings = [
     `SET SESSION sql_mode = IF(${proof}, ${literal(MODES)}, ${literal(NO)})`,
     "time_zone = '+00:00'",
@@ -31,6 +33,3 @@ function limit(milliseconds: number | null): string {
   if (milliseconds === null) return ''
   return `/*M!100108 , max_statement_time = ${milliseconds / 1000} *//*!80000 , max_execution_time = ${milliseconds} */`
 }
-
-export const IDENTITY = 'saasctl_identity'
-export const IDENTITY_ROWS = `SELECT database_id FROM ${IDENTITY} LIMIT 2`

@@ -16,7 +16,7 @@ export function sslFor(address: ServerAddress): SslOptions | undefined {
   const ssl = known.get(name)
   if (ssl && !strangers.has(ssl)) return ssl
   const tls = tlsOf(address)
-  if (!tls) return undefined
+  if (typeof tls !== 'object') return undefined
   const made = { ...tls, verifyIdentity: false }
   known.set(name, made)
   return made
