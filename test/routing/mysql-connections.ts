@@ -265,6 +265,16 @@ async function silence(t: Test, { routing, tenants }: MysqlServer) {
     await opened(t, routing, { ...way, connectTimeoutMs: 10_000 })
   })
 
+  t.test('a statement that it never answers is given up some time after the plan’s limit', async t => {
+    const connection = await routing.open({ ...way, connectTimeoutMs: 10_000, statementTimeoutMs: 100 })
+    t.teardown(() => connection.close())
+    proxy.mode = 'silent'
+    await t.rejects(rows(connection, 'select 1'), { code: 'ETIMEDOUT' })
+    t.equal(connection.inDoubt, true)
+    proxy.mode = 'pass'
+    proxy.cut()
+  })
+
   t.test('closing a connection that is cut off in the middle of a statement comes to an end', async t => {
     const connection = await routing.open({ ...way, connectTimeoutMs: 10_000 })
     const running = t.rejects(rows(connection, 'select sleep(600)'))

@@ -48,21 +48,22 @@ export class MysqlConnection implements RoutedConnection {
 
   /** The server or the network ended it, or is about to. */
   get lost(): boolean {
-    return this.#lost
+    // The driver tells of a broken connection whoever runs a statement on it, and the others only when it is closed.
+    return this.#lost || Boolean(this.wire._fatalError)
   }
 
   /** What ended it, in the words of the server or the network. */
   get lostTo(): Error | undefined {
-    return this.#lostTo
+    return this.#lostTo ?? this.wire._fatalError ?? undefined
   }
 
   get inDoubt(): boolean {
-    return this.#lost || this.#closing !== undefined || !isReady(this.wire) || !this.#status.clean
+    return this.lost || this.#closing !== undefined || !isReady(this.wire) || !this.#status.clean
   }
 
   /** An error does not say where it left the connection; a ping does. */
   get settling(): Promise<void> | undefined {
-    if (this.#lost || this.#status.known || !isReady(this.wire)) return undefined
+    if (this.lost || this.#status.known || !isReady(this.wire)) return undefined
     return new Promise(resolve => {
       const late = setTimeout(resolve, SETTLING_MS)
       this.driver.ping(() => {
@@ -79,6 +80,16 @@ export class MysqlConnection implements RoutedConnection {
   /** Whether it is a connection to this server, and as safe: a server may have moved since it was opened. */
   leadsTo(address: ServerAddress): boolean {
     return isDeepStrictEqual(this.#way.address, address)
+  }
+
+  /** What runs on it, to be told from the next; nothing when nothing does. */
+  get statement(): unknown {
+    return this.wire._command
+  }
+
+  /** Nobody is at the other end any more: whoever waits for an answer is told so. */
+  giveUp(): void {
+    this.wire.stream.destroy(Object.assign(new Error('read timeout'), { code: 'ETIMEDOUT' }))
   }
 
   /** From here on it is on its way to another tenant, and whoever was to be told of its end is not told any more. */
@@ -112,7 +123,7 @@ export class MysqlConnection implements RoutedConnection {
     const { stream } = this.wire
     const ended = new Promise<void>(resolve => stream.once('close', () => resolve()))
     const stuck = setTimeout(() => stream.destroy(), PATIENCE_MS)
-    if (this.#lost || !this.#loggedIn) {
+    if (this.lost || !this.#loggedIn) {
       stream.destroy()
     } else if (isReady(this.wire)) {
       this.driver.end()

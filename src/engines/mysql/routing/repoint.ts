@@ -9,7 +9,7 @@ import { open, refused } from './open.js'
  * that the session was, and it costs a third of closing and opening. One that turns out to be gone is opened anew; after any
  * other failure it is closed, for on MariaDB it is the former tenant's still.
  */
-export async function repoint(former: RoutedConnection, way: RoutedWay): Promise<RoutedConnection> {
+export async function repoint(former: RoutedConnection, way: RoutedWay): Promise<MysqlConnection> {
   // The router's connections are those that this engine opened.
   const connection = former as MysqlConnection
   if (connection.inDoubt || !connection.leadsTo(way.address)) {

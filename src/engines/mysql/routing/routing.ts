@@ -7,6 +7,8 @@ import type {
   RoutedWay,
   RoutingEngine
 } from '../../routing.js'
+import { Silence } from '../../silence.js'
+import type { MysqlConnection } from './connection.js'
 import { tenantDataSource } from './data-source.js'
 import { explain } from './explain.js'
 import { open } from './open.js'
@@ -16,13 +18,20 @@ import { buildTemplate, TemplateDataSource } from './template.js'
 /** MySQL and MariaDB for routers. */
 export class MysqlRouting implements RoutingEngine {
   readonly system = 'mysql'
+  readonly #silence = new Silence()
 
-  open(way: RoutedWay): Promise<RoutedConnection> {
-    return open(way)
+  async open(way: RoutedWay): Promise<RoutedConnection> {
+    return this.#watched(await open(way), way)
   }
 
-  repoint(connection: RoutedConnection, way: RoutedWay): Promise<RoutedConnection> {
-    return repoint(connection, way)
+  async repoint(connection: RoutedConnection, way: RoutedWay): Promise<RoutedConnection> {
+    return this.#watched(await repoint(connection, way), way)
+  }
+
+  /** MySQL ends a SELECT by itself, and nothing else: there it is the only limit of all others. */
+  #watched(connection: MysqlConnection, { statementTimeoutMs }: RoutedWay): MysqlConnection {
+    this.#silence.watch(connection, statementTimeoutMs)
+    return connection
   }
 
   template(entities: EntityOptions): Promise<EntityTemplate> {

@@ -6,6 +6,7 @@ export interface Wire {
   /** The statement that runs, and those behind it. */
   _command: Command | undefined
   _commands: { length: number }
+  _fatalError: Error | null
   sequenceId: number
   /** There once the server has asked for another proof of the password than it was given at first. */
   _authPlugin?: unknown
