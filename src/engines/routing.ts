@@ -68,8 +68,8 @@ export interface ConnectionSource {
   release(connection: RoutedConnection, doubt: boolean): void
   /** What to answer to whoever uses the source after its end; undefined while it may be used. */
   readonly ended: SaasctlError | undefined
-  /** Told of each statement after its answer, with the milliseconds it took; for metrics. Must not throw. */
-  readonly ran?: ((milliseconds: number, failed: boolean) => void) | undefined
+  /** Told of each statement after its answer, with the milliseconds it took, in its caller's context. Must not throw. */
+  readonly ran?: ((milliseconds: number, failed: boolean, statement?: string) => void) | undefined
 }
 
 /** The part of TypeORM's options that may be the same for every tenant. Everything in them must be stateless. */

@@ -20,7 +20,7 @@ import { TenantPool, type TenantPoolOptions } from './tenant-pool.js'
  */
 export class ServerBudget {
   readonly name: string
-  readonly #options: Required<Omit<BudgetOptions, 'name' | 'max' | 'waited'>> & Pick<BudgetOptions, 'waited'>
+  readonly #options: Required<Omit<BudgetOptions, 'name' | 'max'>>
   readonly #books = new Books()
   readonly #limits: Limits
   readonly #line: Line
@@ -149,7 +149,6 @@ export class ServerBudget {
       this.#giveUp(slot, now)
     } else {
       this.#line.leave(waiter)
-      this.#options.waited?.(now - waiter.since, pool.name)
       waiter.give(this.#hand(slot, waiter.lease))
     }
     if (this.#demand.none) return
@@ -279,7 +278,6 @@ export class ServerBudget {
     for (const waiter of this.#line.late(now)) {
       const { pool, since } = waiter
       this.#counts.timeouts += 1
-      this.#options.waited?.(now - since, pool.name)
       const why = this.#limits.server.refusal ?? pool.ceiling.refusal
       this.giveUp(waiter, tookTooLong(pool.name, now - since, why))
     }

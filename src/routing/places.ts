@@ -23,7 +23,6 @@ export interface PlacesOptions {
   onCrowded(route: Route): void
   /** The database at the tenant's place is another one. */
   onWrong(tenant: string): void
-  waited?(milliseconds: number, tenant: string): void
 }
 
 interface Place {
@@ -206,13 +205,12 @@ export class Places {
     const known = this.#servers.get(serverId)
     if (known || this.#closed) return known ?? Promise.reject(new Error('the router is closed'))
     const made = this.#options.share(serverId).then(max => {
-      const { acquireMs, waited, onServer } = this.#options
+      const { acquireMs, onServer } = this.#options
       return {
         budget: new ServerBudget({
           name,
           max,
-          ...(acquireMs !== undefined && { acquireMs }),
-          ...(waited && { waited })
+          ...(acquireMs !== undefined && { acquireMs })
         }),
         breaker: new Breaker({
           what: `The server ${name}`,

@@ -1,4 +1,4 @@
-import type { ConnectionSource, RoutedConnection } from '../engines/routing.js'
+import type { RoutedConnection } from '../engines/routing.js'
 import type { SaasctlError } from '../errors.js'
 import { Ceiling } from './budget/ceiling.js'
 import { Chain, Link } from './budget/chain.js'
@@ -6,7 +6,7 @@ import { wayClosed } from './budget/refusals.js'
 import type { Slot } from './budget/slot.js'
 import type { Waiter } from './budget/waiter.js'
 import type { ServerBudget } from './budget.js'
-import { Lease } from './lease.js'
+import { type Borrower, Lease } from './lease.js'
 
 export interface TenantPoolOptions {
   /** The tenant, for messages and metrics. */
@@ -95,9 +95,9 @@ export class TenantPool {
   }
 
   /** The right to borrow connections until `end`. Throws ROUTER_BUDGET once the pool drains: the new way must be taken. */
-  lease(ran?: ConnectionSource['ran']): Lease {
+  lease(borrower: Borrower = {}): Lease {
     if (this.#draining) throw wayClosed(this.name)
-    const lease = new Lease(this, ran)
+    const lease = new Lease(this, borrower)
     this.leases.append(lease.ofTenant)
     return lease
   }

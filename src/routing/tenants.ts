@@ -6,17 +6,17 @@ import { SaasctlError } from '../errors.js'
 import { isUuid, quoteInput } from '../names.js'
 import type { KeyStore } from '../secrets/keystore.js'
 import { EntitySet, type EntitySetParts } from './entity-set.js'
-import type { Lease } from './lease.js'
+import type { Borrower, Lease } from './lease.js'
 import { Listener } from './listener.js'
 import { Lookup } from './lookup.js'
 import type { Metrics, MetricsOptions } from './observe/metrics.js'
 import { type Observer, together } from './observe/observer.js'
-import type { Tracing } from './observe/tracing.js'
+import type { Tracing, TracingOptions } from './observe/tracing.js'
 import { Places } from './places.js'
 import { type Route, routeOf } from './route.js'
 import { TenantSession } from './session.js'
 import { Shares } from './shares.js'
-import type { SchemaRange } from './tenant.js'
+import { checkSchema, type SchemaRange } from './tenant.js'
 import type { TenantPool } from './tenant-pool.js'
 
 export interface TenantsOptions extends EntityOptions {
@@ -39,7 +39,7 @@ export interface TenantsOptions extends EntityOptions {
   /** Prometheus metrics, which `tenants.metrics()` gives; true for the usual ones in a registry of the router's own. */
   metrics?: MetricsOptions | boolean
   /** Spans through OpenTelemetry's API. */
-  tracing?: boolean
+  tracing?: TracingOptions | boolean
   /** What an operator should know: a catalog or server that is away, a database that is another one, cut requests. */
   onNotice?: (notice: Notice) => void
 }
@@ -62,7 +62,7 @@ const WAYS = 5
 
 /** Tenants for programs: finds where one is and lends its database, within the server's budget and the plan's limits. */
 export class Tenants {
-  readonly schema: SchemaRange
+  readonly #schema: SchemaRange
   /** Whoever watches; set by `start`. */
   observer: Observer = {}
   readonly #parts: TenantsParts
@@ -85,7 +85,7 @@ export class Tenants {
     const { entities, subscribers, namingStrategy, entityPrefix, logger } = options
     const wish = withoutUndefined({ entities, subscribers, namingStrategy, entityPrefix, logger })
     this.#entities = new EntitySet(parts, wish)
-    this.schema = schema
+    this.#schema = schema
     this.#drainMs = settings.drainMs
     this.#watching = options
     this.#shares = new Shares(parts.catalog, {
@@ -99,7 +99,6 @@ export class Tenants {
       drainMs: settings.drainMs,
       connectTimeoutMs: settings.connectTimeoutMs,
       applicationName: `${service}/${this.#shares.instance}`.slice(0, 63),
-      waited: (milliseconds, slug) => this.observer.waited?.(milliseconds, slug),
       ...(options.acquireMs !== undefined && { acquireMs: options.acquireMs }),
       onCut: (tenant, leases) =>
         onNotice({
@@ -165,8 +164,9 @@ export class Tenants {
     return this.#lookup.find(key)
   }
 
-  session(route: Route): TenantSession {
-    return new TenantSession(this, route)
+  /** `where` is the request's route, for messages. */
+  session(route: Route, where?: string): TenantSession {
+    return new TenantSession(this, route, where)
   }
 
   /** Lends the tenant's database until the callback settles; for jobs and scripts. TENANT_REFUSED when it is not to be had. */
@@ -185,21 +185,20 @@ export class Tenants {
   }
 
   /** For sessions: a DataSource over a lease of the tenant's connections, by the way that is right now. */
-  async lend(asked: Route, check: (route: Route) => void): Promise<{ dataSource: DataSource; lease: Lease }> {
-    const [route, pool] = await this.#way(asked, check)
-    const { queried } = this.observer
-    const lease = pool.lease(queried && ((milliseconds, failed) => queried(route, milliseconds, failed)))
+  async lend({ route: asked, where }: TenantSession): Promise<{ dataSource: DataSource; lease: Lease }> {
+    const [route, pool] = await this.#way(asked)
+    const lease = pool.lease(borrowing(this.observer, route, where))
     const engine = await this.#parts.engine(route.engine)
     return { lease, dataSource: engine.dataSource(await this.#entities.template(route.engine), route.database, lease) }
   }
 
   /** A way that was right a moment ago may be no more after anything was waited for: then it is looked for again. */
-  async #way(asked: Route, check: (route: Route) => void): Promise<[Route, TenantPool]> {
+  async #way(asked: Route): Promise<[Route, TenantPool]> {
     let route: Route | undefined = asked
     for (let tries = 1; ; tries += 1) {
       if (!this.#lookup.isCurrent(route)) route = await this.find({ by: 'id', value: asked.tenantId })
       if (route?.status !== 'active') throw refused(asked.slug)
-      check(route)
+      checkSchema(route, this.#schema)
       const pool = this.#places.ready(route) ?? (await this.#places.pool(route))
       if ((this.#lookup.isCurrent(route) && !pool.draining) || tries === WAYS) return [route, pool]
     }
@@ -253,7 +252,7 @@ export class Tenants {
       const { startTracing } = await import('./observe/tracing.js')
       const systems = new Map<string, string>()
       for (const name of this.#parts.engines) systems.set(name, (await this.#parts.engine(name)).system)
-      this.#tracing = await startTracing(({ engine }) => systems.get(engine) ?? engine)
+      this.#tracing = await startTracing(tracing === true ? {} : tracing, ({ engine }) => systems.get(engine) ?? engine)
     }
     this.observer = together([this.#metrics, this.#tracing].filter(observer => observer !== undefined))
   }
@@ -266,9 +265,19 @@ export class Tenants {
 
   async #close(deadlineMs: number): Promise<void> {
     await this.#places.close(deadlineMs)
+    this.#metrics?.stop()
     await this.#listener.close()
     await this.#shares.close()
     await this.#parts.catalog.close()
+  }
+}
+
+/** What a lease tells whom; nothing, where nobody watches. */
+function borrowing({ queried, waited }: Observer, route: Route, where: string | undefined): Borrower {
+  return {
+    where,
+    ran: queried && ((milliseconds, failed, statement) => queried(route, milliseconds, failed, statement)),
+    waited: waited && (milliseconds => waited(route, milliseconds))
   }
 }
 

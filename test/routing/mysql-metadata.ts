@@ -414,7 +414,7 @@ async function leases(t: Test, server: MysqlServer, template: EntityTemplate) {
   t.teardown(() => budget.shutdown(0))
   const [tenant] = server.tenants as [MysqlTenant]
   const open = (ran?: Lease['ran']) => {
-    const lease = (pools[0] as TenantPool).lease(ran)
+    const lease = (pools[0] as TenantPool).lease(ran && { ran })
     return { lease, db: server.routing.dataSource(template, tenant.database, lease) }
   }
 

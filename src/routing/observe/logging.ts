@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
+import { isFromDatabase } from '../database-errors.js'
 import type { Route } from '../route.js'
 
 /** Never in a log, wherever somebody logs a request or an object that holds one. */
@@ -34,7 +35,7 @@ export function logging(
 
 /** Type, code, message and stack; a database's error says what it met in the row, and carries statement and parameters. */
 function safeError(error: Error & { code?: unknown }) {
-  const fromDatabase = 'driverError' in error || 'query' in error
+  const fromDatabase = isFromDatabase(error) || 'query' in error
   const stack = error.stack ?? ''
   return {
     type: error.constructor.name,

@@ -41,10 +41,10 @@ export class TenantQueryRunner extends MysqlQueryRunner {
     const from = ran ? performance.now() : 0
     try {
       const answer = await super.query(text, parameters, structured)
-      ran?.(performance.now() - from, false)
+      ran?.(performance.now() - from, false, text)
       return answer
     } catch (error) {
-      ran?.(performance.now() - from, true)
+      ran?.(performance.now() - from, true, text)
       throw this.#source.ended ?? this.#explained(error)
     }
   }
