@@ -11,6 +11,8 @@ import { recipe } from '../../src/engines/mysql/recipe.js'
 import { Secret } from '../../src/secret.js'
 import { cache, makeCache, scratch, user, watch } from './servers.js'
 
+export type { MysqlBinaries }
+
 /** A MariaDB or MySQL of the suite's own. It ends with the test process, however that ends, and leaves nothing behind. */
 export interface MariadbServer {
   flavour: MysqlBinaries['flavour']

@@ -4,7 +4,7 @@ import { SaasctlError } from '../../errors.js'
 import type { Credentials, ServerAddress } from '../engine.js'
 import { translate } from './errors.js'
 import { literal } from './quote.js'
-import { Session } from './session.js'
+import { type Hello, Session } from './session.js'
 
 export interface Way {
   /** Null sits in no database. */
@@ -36,14 +36,14 @@ const CONNECT_TIMEOUT_MS = 10_000
 export async function connect(server: ServerAddress, way: Way): Promise<Session> {
   const place = { host: server.host, port: server.port, database: way.database ?? '', login: way.as.login }
   const connection = mysql.createConnection(optionsOf(server, way))
-  let greeting: string
+  let hello: Hello
   try {
-    greeting = await opened(connection)
+    hello = { greeting: await opened(connection), encrypted: server.tls.mode !== 'disable' }
   } catch (error) {
     connection.destroy()
     throw translate(error, place)
   }
-  const session: Session = new Session(connection, greeting, place, () => isAlive(server, way, connection))
+  const session: Session = new Session(connection, hello, place, () => isAlive(server, way, connection))
   try {
     await session.run(SETTINGS)
   } catch (error) {

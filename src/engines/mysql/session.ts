@@ -8,6 +8,13 @@ const SILENCE_MS = 10_000
 /** Bit of the server's status in every answer that is no table of rows: a transaction is open. */
 const IN_TRANSACTION = 1
 
+/** What is known of a session before its first statement. */
+export interface Hello {
+  /** The server's version as it greets. */
+  greeting: string
+  encrypted: boolean
+}
+
 /** One connection. Every driver error leaves it translated; a connection in doubt is destroyed, never given back. */
 export class Session {
   readonly place: Place
@@ -16,17 +23,21 @@ export class Session {
   readonly flavour: Flavour
   /** Without the distribution's ending: `10.11.19`. */
   readonly version: string
+  /** Whether the server was reached over TLS: then its tenants must come so too. */
+  readonly encrypted: boolean
   readonly #connection: Connection
   readonly #isAlive: () => Promise<boolean>
   #lost = false
   #inTransaction = false
 
   /** `isAlive` says whether the server still has the session; without that a dead road would be waited on for ever. */
-  constructor(connection: Connection, greeting: string, place: Place, isAlive: () => Promise<boolean>) {
+  constructor(connection: Connection, hello: Hello, place: Place, isAlive: () => Promise<boolean>) {
     this.#connection = connection
     this.#isAlive = isAlive
     this.place = place
     this.id = connection.threadId
+    this.encrypted = hello.encrypted
+    const { greeting } = hello
     this.flavour = /mariadb/i.test(greeting) ? 'mariadb' : 'mysql'
     // MariaDB up to 10 puts 5.5.5- in front, for replicas that know no two-digit version.
     this.version = /\d+(?:\.\d+)+/.exec(greeting.replace(/^5\.5\.5-/, ''))?.[0] ?? ''
