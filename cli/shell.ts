@@ -21,7 +21,8 @@ export async function runShell(command: ShellCommand, path: string): Promise<voi
   closers.push(() => process.off('SIGINT', ignore))
   try {
     const files = await writeFiles(command.files ?? {}, closers)
-    const child = spawn(program, command.args, { stdio: 'inherit', env: { ...inherited(), ...command.env, ...files } })
+    const args = command.args.map(arg => withPaths(arg, files))
+    const child = spawn(program, args, { stdio: 'inherit', env: { ...inherited(), ...command.env, ...files } })
     const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
     if (code !== 0) throw new SaasctlError('FAILED', `${program} ended with ${signal ?? `code ${code}`}.`)
   } finally {
@@ -47,6 +48,11 @@ async function find({ programs, install }: ShellCommand, path: string): Promise<
   })
 }
 
+/** A `$NAME` stands for the path of the file of that name. */
+function withPaths(text: string, paths: Record<string, string>): string {
+  return text.replace(/\$([A-Z_]+)/g, (name, variable) => paths[variable] ?? name)
+}
+
 async function writeFiles(files: Record<string, string>, closers: Closers): Promise<Record<string, string>> {
   const paths: Record<string, string> = {}
   if (Object.keys(files).length === 0) return paths
@@ -54,7 +60,7 @@ async function writeFiles(files: Record<string, string>, closers: Closers): Prom
   closers.push(() => rm(folder, { recursive: true, force: true }))
   for (const [variable, text] of Object.entries(files)) {
     paths[variable] = join(folder, variable)
-    await writeFile(paths[variable], text, { mode: 0o600 })
+    await writeFile(paths[variable], withPaths(text, paths), { mode: 0o600 })
   }
   return paths
 }

@@ -67,3 +67,13 @@ export async function revisionsOf(q: Queryable, tenantIds: string[]): Promise<Re
     [tenantIds]
   )
 }
+
+/** Which of these engines a tenant that is routed is on. */
+export async function enginesInUse(q: Queryable, engines: readonly EngineName[]): Promise<EngineName[]> {
+  const rows = await q.query<{ engine: EngineName }>(
+    `select e.engine from unnest($1::text[]) e (engine)
+     where exists (select from saasctl.route r where r.engine = e.engine)`,
+    [[...engines]]
+  )
+  return rows.map(({ engine }) => engine)
+}

@@ -192,7 +192,10 @@ export interface ShellCommand {
   programs: string[]
   args: string[]
   env: Record<string, string>
-  /** Environment variable → text of a private file whose path it must hold while the program runs. */
+  /**
+   * Environment variable → text of a private file whose path it must hold while the program runs. A `$NAME` in an argument
+   * or in a file after it is that path too.
+   */
   files?: Record<string, string>
   /** What to install when none is found, for the error's hint. */
   install: string

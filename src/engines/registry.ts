@@ -4,7 +4,8 @@ import type { Engine, EngineName } from './engine.js'
 export type EngineRegistry = (name: EngineName) => Promise<Engine>
 
 const loaders: Partial<Record<EngineName, () => Promise<Engine>>> = {
-  postgres: async () => new (await import('./postgres/postgres.js')).PostgresEngine()
+  postgres: async () => new (await import('./postgres/postgres.js')).PostgresEngine(),
+  mysql: async () => new (await import('./mysql/mysql.js')).MysqlEngine()
 }
 
 /** Loads an engine when it is first asked for, once per registry; `close` ends what the loaded ones keep open. */

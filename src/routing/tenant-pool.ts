@@ -15,6 +15,8 @@ export interface TenantPoolOptions {
   connections: number
   /** Opens one; the budget calls it when there is room. */
   open(): Promise<RoutedConnection>
+  /** Makes another tenant's connection this one's instead, where the engine can. */
+  repoint?: ((former: RoutedConnection) => Promise<RoutedConnection>) | undefined
 }
 
 /**
@@ -45,15 +47,25 @@ export class TenantPool {
   /** Its part in the weight of all tenants that have a connection. */
   weight = 0
 
+  /** The last attempt to get a connection failed. */
+  failing = false
+
+  readonly #repoint: TenantPoolOptions['repoint']
   #draining: Promise<number> | undefined
   #drained: (() => void) | undefined
   #cut = 0
 
-  constructor(budget: ServerBudget, { name, connections, open }: TenantPoolOptions) {
+  constructor(budget: ServerBudget, { name, connections, open, repoint }: TenantPoolOptions) {
     this.budget = budget
     this.name = name
     this.open = open
+    this.#repoint = repoint
     this.ceiling = new Ceiling(connections)
+  }
+
+  /** Not after a failure: to refuse a login on a connection that is there already, MariaDB takes a second of its time. */
+  get repoint(): TenantPoolOptions['repoint'] {
+    return this.failing ? undefined : this.#repoint
   }
 
   /** Connections that count against the limits. */
@@ -123,6 +135,12 @@ export class TenantPool {
       this.trim()
       this.settled()
     }
+  }
+
+  /** For the budget: a connection was opened, or turned to this tenant. */
+  opened(): void {
+    this.failing = false
+    this.ceiling.opened()
   }
 
   /** For the budget: a connection is gone; perhaps it was the last that a drain waits for. */

@@ -1,11 +1,11 @@
 import type { DataSource } from 'typeorm'
-import type { Catalog } from '../catalog/catalog.js'
 import { routerEvent, routerInvalidate } from '../catalog/routers.js'
 import { findRoute, type RouteKey } from '../catalog/routes.js'
-import type { EntityOptions, EntityTemplate, RoutingEngine } from '../engines/routing.js'
+import type { EntityOptions } from '../engines/routing.js'
 import { SaasctlError } from '../errors.js'
 import { isUuid, quoteInput } from '../names.js'
 import type { KeyStore } from '../secrets/keystore.js'
+import { EntitySet, type EntitySetParts } from './entity-set.js'
 import type { Lease } from './lease.js'
 import { Listener } from './listener.js'
 import { Lookup } from './lookup.js'
@@ -46,12 +46,8 @@ export interface Notice {
   server?: string
 }
 
-export interface TenantsParts {
-  catalog: Catalog
+export interface TenantsParts extends EntitySetParts {
   keys: KeyStore
-  /** The engines that tenants may be on. */
-  engines: ReadonlyArray<Route['engine']>
-  engine(name: Route['engine']): Promise<RoutingEngine>
 }
 
 const defaults = { drainMs: 30_000, connectTimeoutMs: 5_000, staleMs: 3_600_000, pollMs: 2_000, remember: 10_000 }
@@ -63,8 +59,7 @@ const WAYS = 5
 export class Tenants {
   readonly #schema: SchemaRange
   readonly #parts: TenantsParts
-  readonly #entities: EntityOptions
-  readonly #templates = new Map<Route['engine'], Promise<EntityTemplate>>()
+  readonly #entities: EntitySet
   readonly #lookup: Lookup<Route>
   readonly #listener: Listener
   readonly #places: Places
@@ -79,7 +74,9 @@ export class Tenants {
     const { service = 'app', schema = {}, onNotice = () => {} } = options
     const settings = { ...defaults, ...withoutUndefined(options) }
     this.#parts = parts
-    this.#entities = options
+    const { entities, subscribers, namingStrategy, entityPrefix, logger } = options
+    const wish = withoutUndefined({ entities, subscribers, namingStrategy, entityPrefix, logger })
+    this.#entities = new EntitySet(parts, wish)
     this.#schema = schema
     this.#drainMs = settings.drainMs
     this.#watching = options
@@ -143,9 +140,9 @@ export class Tenants {
 
   /** Builds the entities' metadata, says that this router lives, and listens. ROUTER_ENTITIES for entities that cannot be shared. */
   async start(): Promise<void> {
-    // The mistake must show at start, not at the first tenant's first query.
-    await Promise.all(this.#parts.engines.map(name => this.#template(name)))
-    const systems = await this.#systems()
+    await this.#entities.tryOut()
+    // Asking an engine loads its driver: only where spans need to know.
+    const systems = this.#watching.tracing ? await this.#systems() : new Map<string, string>()
     this.#watch = await startWatch(
       this.#watching,
       {
@@ -193,7 +190,7 @@ export class Tenants {
     const [route, pool] = await this.#way(asked)
     const lease = pool.lease(this.#watch.borrower(route, where))
     const engine = await this.#parts.engine(route.engine)
-    return { lease, dataSource: engine.dataSource(await this.#template(route.engine), route.database, lease) }
+    return { lease, dataSource: engine.dataSource(await this.#entities.template(route.engine), route.database, lease) }
   }
 
   /** A way that was right a moment ago may be no more after anything was waited for: then it is looked for again. */
@@ -259,16 +256,6 @@ export class Tenants {
   async #systems(): Promise<Map<string, string>> {
     const { engines, engine } = this.#parts
     return new Map(await Promise.all(engines.map(async name => [name, (await engine(name)).system] as const)))
-  }
-
-  #template(name: Route['engine']): Promise<EntityTemplate> {
-    const known = this.#templates.get(name)
-    if (known) return known
-    const { entities, subscribers, namingStrategy, entityPrefix, logger } = this.#entities
-    const wish = withoutUndefined({ entities, subscribers, namingStrategy, entityPrefix, logger })
-    const built = this.#parts.engine(name).then(engine => engine.template(wish))
-    this.#templates.set(name, built)
-    return built
   }
 }
 

@@ -310,7 +310,7 @@ async function itself(t: Test, { running, b }: Scene) {
   t.test('P10: a login that throws its settings away has no more rights than before', async t => {
     await app(`set role none; alter role ${b.names.logins.app_a} reset all`)
     t.match(await app('select current_user::text as name'), [{ name: b.names.logins.app_a }])
-    for (const statement of running.sql.forbiddenToApp) await t.rejects(app(statement), statement)
+    for (const statement of running.sql.forbiddenToApp(b.names.database)) await t.rejects(app(statement), statement)
     await heal()
     t.match(await app('select current_user::text as name'), [{ name: b.names.app }])
   })

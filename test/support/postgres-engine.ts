@@ -132,7 +132,7 @@ const sql: EngineSql = {
     `select lo_get(4242)`,
     'delete from billing.bills'
   ],
-  forbiddenToApp: [
+  forbiddenToApp: () => [
     'create table t (id int)',
     'create temporary table t (id int)',
     'create schema s',
@@ -147,7 +147,7 @@ const sql: EngineSql = {
     'select * from saasctl.pgmigrations',
     `insert into saasctl.pgmigrations (name, run_on) values ('x', now())`
   ],
-  forbiddenToReadonly: [
+  forbiddenToReadonly: () => [
     `insert into notes (body) values ('x')`,
     `update notes set body = 'x'`,
     'delete from notes',

@@ -3,6 +3,7 @@ import type { Credentials, DatabaseNames, Engine, MigrationFile, ServerAccess } 
 import { loginRoles } from '../../src/engines/engine.js'
 import { uuidv7 } from '../../src/names.js'
 import { Secret } from '../../src/secret.js'
+import { mysqlEngines } from './mysql-engine.js'
 import { postgresEngines } from './postgres-engine.js'
 
 /** An engine on a server of the suite's own. What is written in the engine's SQL is in its fixture, and only there. */
@@ -46,16 +47,17 @@ export interface EngineSql {
   broken: MigrationFile
   /** Reads and writes that an app login may do in a copy of `everything`. */
   useEverything: string[]
-  /** What an app login must not do, one statement each, in a database with table `notes`. */
-  forbiddenToApp: string[]
-  forbiddenToReadonly: string[]
+  /** What an app login must not do, one statement each, in the database of this name with a table `notes`. */
+  forbiddenToApp(database: string): string[]
+  forbiddenToReadonly(database: string): string[]
 }
 
 /** Every engine whose binaries are on this machine, and a loud line for what is not. */
 export async function realEngines(): Promise<RealEngine[]> {
-  const engines = await postgresEngines()
-  if (engines.length === 0) process.stdout.write('# NO DATABASE ENGINE HERE: nothing of the engines was tested.\n')
-  return engines
+  const [postgres, mysql] = await Promise.all([postgresEngines(), mysqlEngines()])
+  if (postgres.length === 0) process.stdout.write('# NO POSTGRESQL HERE: nothing of its engine was tested.\n')
+  if (mysql.length === 0) process.stdout.write('# NO MARIADB AND NO MYSQL HERE: nothing of their engine was tested.\n')
+  return [...postgres, ...mysql]
 }
 
 /** A database with its names and passwords, not made yet. */

@@ -52,7 +52,7 @@ export interface TestServerOptions {
   folder?: string
 }
 
-const user = await unprivilegedUser()
+export const user = await unprivilegedUser()
 const uid = process.getuid?.() ?? 0
 
 /**
@@ -67,7 +67,7 @@ async function freeBytes(folder: string): Promise<number> {
 }
 
 /** One folder per user and machine, kept between runs: one data folder per PostgreSQL version (40 MB), and nothing else. */
-const cache = join(scratch, `saasctl-test-${uid}`)
+export const cache = join(scratch, `saasctl-test-${uid}`)
 
 let found: Promise<Binaries[]> | undefined
 
@@ -164,7 +164,7 @@ function testConfig(major: number): Record<string, string> {
   return { ...defaultConfig(major), fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
 }
 
-async function makeCache(): Promise<void> {
+export async function makeCache(): Promise<void> {
   await mkdir(cache, { recursive: true, mode: 0o711 })
   const { uid: owner, mode } = await stat(cache)
   if (owner !== uid || mode & 0o022) throw new Error(`${cache} belongs to somebody else.`)
@@ -193,21 +193,21 @@ async function templateOf(binaries: Binaries): Promise<string> {
  * Ends the server and removes its folder when this process is gone, also by SIGKILL: a shell in a session of its own
  * reads from a pipe that the kernel closes with us. Returns the same as a function, for the normal end.
  */
-function watch(folder: string): () => Promise<void> {
+export function watch(folder: string, pidFile = 'postmaster.pid'): () => Promise<void> {
   const script = `
     folder=$1
     running() {
       if [ -d /proc/self ]; then tr '\\0' ' ' <"/proc/$pid/cmdline" | grep -qF "$folder"; else kill -0 "$pid"; fi
     } 2>/dev/null
     read -r _
-    pid=$(head -n1 "$folder/data/postmaster.pid" 2>/dev/null)
+    pid=$(head -n1 "$folder/data/$2" 2>/dev/null)
     if running; then
       kill -QUIT "$pid"; kill -CONT "$pid"
       for _ in $(seq 100); do running || break; sleep 0.02; done
       running && kill -KILL "$pid"
     fi
     for _ in $(seq 50); do rm -rf "$folder" 2>/dev/null && break; sleep 0.1; done`
-  const watcher = spawn('/bin/sh', ['-c', script, 'watch', folder], {
+  const watcher = spawn('/bin/sh', ['-c', script, 'watch', folder, pidFile], {
     ...user,
     cwd: '/',
     detached: true,

@@ -37,6 +37,8 @@ export interface BudgetStatistics {
   /** Pools, those that are being drained included. */
   tenants: number
   opens: number
+  /** Connections of one tenant that were made another's without closing them. */
+  repoints: number
   /** Opens that failed. */
   failures: number
   /** Of these, because the server, database or login had no connection left. */

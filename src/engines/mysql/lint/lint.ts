@@ -1,0 +1,2 @@
+import type { LintFinding } from '../../engine.js'
+export const lint = (): LintFinding[] => []

@@ -1,0 +1,50 @@
+import type { DatabaseNames, Engine, Fence, ServerAccess } from '../engine.js'
+import { MysqlActingSession } from './acting.js'
+import { check } from './check.js'
+import { ControlSessions } from './control-sessions.js'
+import { dsn } from './dsn.js'
+import { identify } from './identity.js'
+import { appliedMigrations } from './ledger.js'
+import { lint } from './lint/lint.js'
+import { namesOf } from './names.js'
+import { probe } from './probe.js'
+import { shell } from './shell.js'
+import { inventoryOf, stateOf } from './state.js'
+
+/** MySQL 8 and MariaDB from 10.11 on. */
+export class MysqlEngine implements Engine {
+  readonly name = 'mysql'
+  readonly defaultPort = 3306
+  readonly maintenance = 'information_schema'
+  readonly names = namesOf
+  readonly identify = identify
+  readonly appliedMigrations = appliedMigrations
+  readonly dsn = dsn
+  readonly shell = shell
+  readonly lint = lint
+  readonly #sessions = new ControlSessions()
+
+  probe(server: ServerAccess) {
+    return this.#sessions.useFresh(server, probe)
+  }
+
+  check(server: ServerAccess) {
+    return this.#sessions.useFresh(server, session => check(session, server))
+  }
+
+  inventory(server: ServerAccess) {
+    return this.#sessions.use(server, inventoryOf)
+  }
+
+  state(server: ServerAccess, names: DatabaseNames) {
+    return this.#sessions.use(server, session => stateOf(session, names))
+  }
+
+  enter(server: ServerAccess, fence: Fence) {
+    return MysqlActingSession.enter(this.#sessions, server, fence)
+  }
+
+  close() {
+    return this.#sessions.close()
+  }
+}
