@@ -82,6 +82,14 @@ function inspect(part: string, firstLine: number, options: MigrationOptions, dia
   for (const { sql, line } of splitStatements(part, dialect)) {
     const at = firstLine + line - 1
     if (sql.startsWith('\\')) report(at, `has a command for psql, which only psql understands: ${quoteInput(sql)}`)
+    if (/^delimiter\b/i.test(sql)) {
+      report(
+        at,
+        'has a DELIMITER line, which only the mysql program understands: put a body that has ";" between two lines that say just "-- statement"'
+      )
+    }
+    const hidden = dialect.flatComments ? sql.search(/^\/\*M?!/) : -1
+    if (hidden >= 0) report(at, 'hides a statement in a comment, which one server runs and another does not')
     const ends = options.transaction && transactionEnd(sql, dialect)
     if (ends) report(at + lineOf(sql, ends.index) - 1, `ends the transaction that its migration runs in: ${ends.text}`)
   }

@@ -7,6 +7,10 @@ export interface Statement {
 export interface Dialect {
   /** Whether a backslash escapes in every string: MySQL. In PostgreSQL only E'…' strings have escapes. */
   backslashes?: boolean
+  /** Comments of MySQL: `#` begins one, `--` only before a blank, none nests, and one with `!` first is code. */
+  flatComments?: boolean
+  /** Whether `$$` and `$tag$` quote; they do unless this is false. */
+  dollarQuotes?: boolean
 }
 
 /** What stands in the place of quoted text in a mask; comments become blanks. */
@@ -78,11 +82,11 @@ function piece(sql: string, masked: string, from: number, to: number): Statement
  * The script with the same length and lines, in which comments are blank and quoted text is made unreadable: what is
  * left can be searched with regular expressions.
  */
-export function mask(sql: string, { backslashes = false }: Dialect = {}): string {
+export function mask(sql: string, dialect: Dialect = {}): string {
   let out = ''
   let at = 0
   while (at < sql.length) {
-    const [end, fill] = tokenAt(sql, at, backslashes)
+    const [end, fill] = tokenAt(sql, at, dialect)
     const token = sql.slice(at, end)
     out += fill === undefined ? token : token.replace(/[^\n\r]/g, fill)
     at = end
@@ -90,19 +94,39 @@ export function mask(sql: string, { backslashes = false }: Dialect = {}): string
   return out
 }
 
+type Token = [end: number, fill: string | undefined]
+
 /** Where the token that begins here ends, and what to fill it with; `undefined` leaves it as it is. */
-function tokenAt(sql: string, at: number, backslashes: boolean): [end: number, fill: string | undefined] {
+function tokenAt(sql: string, at: number, dialect: Dialect): Token {
+  return commentAt(sql, at, dialect) ?? quotedAt(sql, at, dialect) ?? [at + 1, undefined]
+}
+
+/** Code that hides in a comment is as unreadable as quoted text, and not blank. */
+const EXECUTABLE = /\/\*M?!/y
+
+function commentAt(sql: string, at: number, { flatComments = false }: Dialect): Token | undefined {
   const two = sql.slice(at, at + 2)
-  if (two === '--') return [until(sql, /\r?\n|$/g, at), ' ']
-  if (two === '/*') return [endOfComment(sql, at), ' ']
+  if (flatComments ? two.startsWith('#') || /^--(?:\s|$)/.test(sql.slice(at, at + 3)) : two === '--') {
+    return [until(sql, /\r?\n|$/g, at), ' ']
+  }
+  if (two !== '/*') return undefined
+  if (!flatComments) return [endOfComment(sql, at), ' ']
+  const end = sql.indexOf('*/', at + 2)
+  EXECUTABLE.lastIndex = at
+  return [end < 0 ? sql.length : end + 2, EXECUTABLE.test(sql) ? QUOTED : ' ']
+}
+
+function quotedAt(sql: string, at: number, { backslashes = false, dollarQuotes = true }: Dialect): Token | undefined {
   const quote = sql.charAt(at)
   if (quote === "'") {
     const escapes = backslashes || /(?:^|[^\w$])e$/i.test(sql.slice(Math.max(0, at - 2), at))
     return [past(sql, escapes ? /'(?:[^'\\]|''|\\.)*(?:'|$)/sy : /'(?:[^']|'')*(?:'|$)/y, at), QUOTED]
   }
-  if (quote === '"') return [past(sql, /"(?:[^"]|"")*(?:"|$)/y, at), QUOTED]
+  if (quote === '"') {
+    return [past(sql, backslashes ? /"(?:[^"\\]|""|\\.)*(?:"|$)/sy : /"(?:[^"]|"")*(?:"|$)/y, at), QUOTED]
+  }
   if (quote === '`') return [past(sql, /`(?:[^`]|``)*(?:`|$)/y, at), QUOTED]
-  if (quote === '$' && !/[\w$]/.test(sql.charAt(at - 1))) {
+  if (dollarQuotes && quote === '$' && !/[\w$]/.test(sql.charAt(at - 1))) {
     const tag = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y
     tag.lastIndex = at
     const opening = tag.exec(sql)?.[0]
@@ -111,7 +135,7 @@ function tokenAt(sql: string, at: number, backslashes: boolean): [end: number, f
       return [closing < 0 ? sql.length : closing + opening.length, QUOTED]
     }
   }
-  return [at + 1, undefined]
+  return undefined
 }
 
 function until(sql: string, pattern: RegExp, from: number): number {

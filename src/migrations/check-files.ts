@@ -1,4 +1,5 @@
 import { knownChecksums } from '../catalog/templates.js'
+import { dialects } from '../engines/dialects.js'
 import type { EngineName, MigrationFile } from '../engines/engine.js'
 import { loadMigrations } from '../engines/migration-files.js'
 import { asSaasctlError } from '../errors.js'
@@ -10,7 +11,7 @@ import type { FileFinding } from './finding.js'
 export async function checkFiles(context: Context, template: Template, engine: EngineName): Promise<FileFinding[]> {
   let files: MigrationFile[]
   try {
-    files = await loadMigrations(template.engines[engine]?.migrations ?? '')
+    files = await loadMigrations(template.engines[engine]?.migrations ?? '', dialects[engine])
   } catch (thrown) {
     return unreadable(thrown)
   }

@@ -2,6 +2,7 @@ import { checksum } from '../canonical.js'
 import type { Transaction } from '../catalog/catalog.js'
 import { keepPlan, type PlanRow, planByName } from '../catalog/plans.js'
 import { builtTemplate, keepTemplate, newestTemplate, type TemplateRow } from '../catalog/templates.js'
+import { dialects } from '../engines/dialects.js'
 import type { EngineName, MigrationFile } from '../engines/engine.js'
 import { loadMigrations } from '../engines/migration-files.js'
 import { SaasctlError } from '../errors.js'
@@ -22,7 +23,7 @@ export async function readTemplate(folder: string, name: string): Promise<Templa
   const template = await loadTemplate(folder, name)
   const migrations: TemplateContent['migrations'] = {}
   for (const [engine, files] of Object.entries(template.engines)) {
-    migrations[engine as EngineName] = await loadMigrations(files.migrations)
+    migrations[engine as EngineName] = await loadMigrations(files.migrations, dialects[engine as EngineName])
   }
   const said = Object.entries(migrations).map(([engine, files]) => [
     engine,

@@ -22,7 +22,7 @@ export const SQL_MODE =
   'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'
 
 /** Both flavours know all of these. Default waits are a day for a table's lock in MariaDB, a year in MySQL. */
-const SETTINGS = `SET NAMES utf8mb4 COLLATE ${COLLATION}, SESSION sql_mode = ${literal(SQL_MODE)}, SESSION time_zone = '+00:00',
+export const SETTINGS = `SET NAMES utf8mb4 COLLATE ${COLLATION}, SESSION sql_mode = ${literal(SQL_MODE)}, SESSION time_zone = '+00:00',
   SESSION autocommit = 1, SESSION foreign_key_checks = 1, SESSION unique_checks = 1, SESSION sql_safe_updates = 0,
   SESSION lock_wait_timeout = 10, SESSION innodb_lock_wait_timeout = 10, SESSION wait_timeout = 28800,
   SESSION group_concat_max_len = 1048576`

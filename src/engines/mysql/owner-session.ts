@@ -1,27 +1,51 @@
 import type { DatabaseNames, MigrationFile, OwnerSession } from '../engine.js'
+import { fingerprintOf } from './fingerprint.js'
+import { applied } from './ledger.js'
+import { apply } from './migrate.js'
+import { runScript } from './script.js'
 import type { Session } from './session.js'
+
+/** Runs an act; when the session was ended from outside, the catalog says whether the operation is still ours. */
+type Fenced = <Result>(act: () => Promise<Result>) => Promise<Result>
+
 export class MysqlOwnerSession implements OwnerSession {
-  constructor(
-    private session: Session,
-    private names: DatabaseNames,
-    private fenced: <R>(act: () => Promise<R>) => Promise<R>
-  ) {}
-  async applied() {
-    return []
+  readonly #session: Session
+  readonly #names: DatabaseNames
+  readonly #fenced: Fenced
+
+  constructor(session: Session, names: DatabaseNames, fenced: Fenced) {
+    this.#session = session
+    this.#names = names
+    this.#fenced = fenced
   }
-  async apply(file: MigrationFile, _d: 'up' | 'down', _after: string | null) {
-    for (const sql of file.up.split(/;\s*$/m)) if (sql.trim()) await this.fenced(() => this.session.run(sql))
+
+  applied() {
+    return this.#fenced(() => applied(this.#session))
   }
-  async run(sql: string) {
-    for (const one of sql.split(/;\s*$/m)) if (one.trim()) await this.fenced(() => this.session.run(one))
+
+  apply(file: MigrationFile, direction: 'up' | 'down', after: string | null) {
+    return this.#fenced(() => apply(this.#session, file, direction, after))
   }
-  async fingerprint() {
-    return this.names.database
+
+  run(sql: string) {
+    return this.#fenced(() => runScript(this.#session, sql))
   }
-  async bytes() {
-    return 1
+
+  fingerprint() {
+    return this.#fenced(() => fingerprintOf(this.#session))
   }
+
+  bytes() {
+    return this.#fenced(async () => {
+      const [row] = await this.#session.rows<{ bytes: string | null }>(
+        `SELECT SUM(DATA_LENGTH + INDEX_LENGTH) AS bytes FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?`,
+        [this.#names.database]
+      )
+      return Number(row?.bytes ?? 0)
+    })
+  }
+
   end() {
-    return this.session.end()
+    return this.#session.end()
   }
 }
