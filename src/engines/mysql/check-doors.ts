@@ -1,6 +1,6 @@
 import type { Finding, ServerAccess } from '../engine.js'
 import { ok, warning, wrong } from './findings.js'
-import { ourForm, ourPattern } from './names.js'
+import { ourForm, ourPattern, recordsOf } from './names.js'
 import { id, literal } from './quote.js'
 import type { Session } from './session.js'
 
@@ -31,7 +31,7 @@ async function wildcards(session: Session): Promise<Finding[]> {
     `SELECT Db AS db, User AS user, Host AS host, ? LIKE Db OR ? LIKE Db AS ours FROM mysql.db
      WHERE NOT (User = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND Db IN (?, ?))
        AND (User = '' OR ((? LIKE Db OR ? LIKE Db) AND Db NOT REGEXP ?)) ORDER BY 1, 2, 3`,
-    [EXAMPLE, `${EXAMPLE}ctl`, ourPattern, `${ourPattern}ctl`, EXAMPLE, `${EXAMPLE}ctl`, `^${ourForm}(ctl)?$`]
+    [...examples, ourPattern, recordsOf(ourPattern), ...examples, `^${ourForm}(ctl)?$`]
   )
   if (rows.length === 0) return [ok('doors.wildcards', 'No right on a pattern of names reaches a tenant’s database.')]
   return rows.map(({ db, user, host, ours }) => {
@@ -41,14 +41,16 @@ async function wildcards(session: Session): Promise<Finding[]> {
         ? `DELETE FROM mysql.db WHERE Db = ${literal(db)} AND User = '' AND Host = ${literal(host)}; FLUSH PRIVILEGES;`
         : `REVOKE ALL PRIVILEGES ON ${id(db)}.* FROM ${literal(user)}@${literal(host)};`
     const message = `${who} has rights on every database whose name is like "${db}"`
-    return ours
+    // A pattern that is exactly ours is another control login's: that of a catalog beside this one, or a former one.
+    return ours && ![ourPattern, recordsOf(ourPattern)].includes(db)
       ? wrong('doors.wildcards', `${message}: those of tenants too.`, fix)
       : warning('doors.wildcards', `${message}.`, fix)
   })
 }
 
-/** A name of our form, for trying patterns. */
-const EXAMPLE = `t0${'v'.repeat(25)}`
+/** Names of our form, for trying patterns. */
+const example = `t0${'v'.repeat(25)}`
+const examples = [example, recordsOf(example)]
 
 async function wire(session: Session, { host, tls }: ServerAccess): Promise<Finding> {
   if (tls.mode === 'verify-full') {

@@ -5,6 +5,7 @@ import type { Credentials, ServerAddress } from '../engine.js'
 import { translate } from './errors.js'
 import { literal } from './quote.js'
 import { type Hello, Session } from './session.js'
+import { verifyHost } from './verify-host.js'
 
 export interface Way {
   /** Null sits in no database. */
@@ -36,6 +37,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 export async function connect(server: ServerAddress, way: Way): Promise<Session> {
   const place = { host: server.host, port: server.port, database: way.database ?? '', login: way.as.login }
   const connection = mysql.createConnection(optionsOf(server, way))
+  if (server.tls.mode === 'verify-full') verifyHost(connection, server.host)
   let hello: Hello
   try {
     hello = { greeting: await opened(connection), encrypted: server.tls.mode !== 'disable' }
@@ -122,7 +124,8 @@ export function tlsOf({ host, tls }: ServerAddress): ConnectionOptions['ssl'] {
   }
   return {
     rejectUnauthorized: true,
-    verifyIdentity: true,
+    // `verifyHost` does what this would do, for addresses too.
+    verifyIdentity: false,
     minVersion: 'TLSv1.2',
     ...(tls.ca !== undefined && { ca: tls.ca })
   }
