@@ -31,7 +31,7 @@ export function enter(
 ): void {
   const entry = { session, guard, identity, over: false }
   ;(request as Stateful)[ENTRY] = entry
-  reply.raw.once('close', () => {
+  reply.raw.on('close', () => {
     if (!entry.over) observer.answered?.(session.route, 'closed', reply.elapsedTime)
     leave(request)
   })

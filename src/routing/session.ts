@@ -8,7 +8,6 @@ import type { Tenants } from './tenants.js'
 
 /** One request's or callback's use of a tenant, from its first word to its end. */
 export class TenantSession {
-  readonly tenant: Tenant
   readonly route: Route
   /** The route of the request, when it is one's. */
   readonly where: string | undefined
@@ -21,7 +20,10 @@ export class TenantSession {
     this.#tenants = tenants
     this.route = route
     this.where = where
-    this.tenant = tenantOf(route)
+  }
+
+  get tenant(): Tenant {
+    return tenantOf(this.route)
   }
 
   /**
