@@ -53,6 +53,11 @@ export async function findRoute(q: Queryable, key: RouteKey): Promise<RouteRow |
   return row
 }
 
+/** The routes of these tenants, in no order; those that have none are not among them. */
+export async function findRoutes(q: Queryable, tenantIds: string[]): Promise<RouteRow[]> {
+  return q.query<RouteRow>(`select ${columns} from saasctl.route r where r.tenant_id = any($1::uuid[])`, [tenantIds])
+}
+
 export interface Revision {
   tenantId: string
   revision: number

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm'
 import { routerEvent, routerInvalidate } from '../catalog/routers.js'
-import { findRoute, type RouteKey } from '../catalog/routes.js'
+import { findRoute, findRoutes, type RouteKey } from '../catalog/routes.js'
 import type { EntityOptions } from '../engines/routing.js'
 import { SaasctlError } from '../errors.js'
 import { isUuid, quoteInput } from '../names.js'
@@ -116,6 +116,10 @@ export class Tenants {
       load: async key => {
         const row = await findRoute(parts.catalog, key)
         return row && routeOf(row, parts.keys)
+      },
+      loadMany: async tenantIds => {
+        const rows = await findRoutes(parts.catalog, tenantIds)
+        return rows.map(row => routeOf(row, parts.keys))
       },
       ttlMs: 300_000,
       negativeTtlMs: 5_000,
