@@ -47,7 +47,7 @@ if (!(await skipWithoutPostgres(t))) {
     return socket
   }
 
-  await t.test('a client that goes away takes its statement along, also while it waits', async t => {
+  await t.test('a client that goes away takes its statement along', async t => {
     const app = await routedApp(t, {
       config,
       routes: app => {
