@@ -2,7 +2,7 @@ import { lineOf } from '../../statements.js'
 import { actionRules } from './action-rules.js'
 import { commandRules } from './command-rules.js'
 import { type Broken, pattern, type Setting, tableName } from './rule.js'
-import { type Command, commaParts } from './statement.js'
+import { type Command, commaParts } from '../../commands.js'
 
 const ALTER_TABLE = pattern('^alter table (?:if exists )?(?:only )?NAME(?:\\s*\\*)? ')
 const CREATE_TABLE = pattern('^create (?:(?:global |local )?temp(?:orary)? |unlogged )?table (?:if not exists )?NAME')
