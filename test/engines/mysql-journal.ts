@@ -165,11 +165,16 @@ async function serverDies(t: Test, running: RunningMysql, proxy: TcpProxy) {
     const large = file('1_large', 'create table large (id int primary key, note varchar(200));')
     await apply(running.access, a, large)
     await running.admin(`insert into large select seq, repeat('x', 200) from seq_1_to_60000`, a.names.database)
-    const slow = file('2_slow', 'alter table large add column more int, algorithm = copy;\ninsert into large values (0, "", 1);')
+    const slow = file(
+      '2_slow',
+      'alter table large add column more int, algorithm = copy;\ninsert into large values (0, "", 1);'
+    )
     const trying = apply(running.access, a, slow, 'up', large.name).catch(error => error)
     let seen = false
     for (let tries = 0; tries < 2_000 && !seen; tries += 1) {
-      const [row] = await running.admin(`select count(*) as n from information_schema.processlist where state like 'copy%'`)
+      const [row] = await running.admin(
+        `select count(*) as n from information_schema.processlist where state like 'copy%'`
+      )
       seen = Number(row?.['n']) > 0
     }
     t.ok(seen, 'the server is at it')
@@ -236,7 +241,10 @@ async function evidence(t: Test, running: RunningMysql, proxy: TcpProxy) {
   })
 
   t.test('a statement that fails keeps those before it; mended, it goes on there', async t => {
-    const bad = file('2_bad', `create table made (id int primary key);\n\ninsert into made values (1);\nalter table mode add c int;`)
+    const bad = file(
+      '2_bad',
+      `create table made (id int primary key);\n\ninsert into made values (1);\nalter table mode add c int;`
+    )
     await t.rejects(apply(running.access, a, bad, 'up', base.name), {
       code: 'MIGRATION_FAILED',
       message: /2_bad:4,.*mode' doesn't exist \(1146\).*before it are kept/,
@@ -288,7 +296,11 @@ async function copyCutShort(t: Test, running: RunningMysql, proxy: TcpProxy) {
         const copy = plan(running.engine)
         const { names, passwords } = copy
         const control = await running.engine.enter(running.access, fence())
-        await control.makeLogins({ names, passwords, limits: { connections: 5, statementTimeoutMs: null, idleInTransactionMs: null, tempFileMb: null } })
+        await control.makeLogins({
+          names,
+          passwords,
+          limits: { connections: 5, statementTimeoutMs: null, idleInTransactionMs: null, tempFileMb: null }
+        })
         await control.makeDatabase(names)
         await control.guardDatabase(names)
         await control.end()

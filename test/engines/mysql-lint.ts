@@ -115,7 +115,8 @@ name\` set a = $$;
 })
 
 await t.test('what only the mysql program understands is refused with what to write instead', async t => {
-  const problem = async (text: string) => (await t.rejects(load(text), { code: 'CONFIG_INVALID' })) as { message: string }
+  const problem = async (text: string) =>
+    (await t.rejects(load(text), { code: 'CONFIG_INVALID' })) as { message: string }
   t.match(await problem('select 1;\nDELIMITER $$\ncreate trigger g$$\n'), {
     message: /1_x\.sql:2 has a DELIMITER line.*-- statement/
   })

@@ -2,15 +2,16 @@ import { asContract, type Broken, fail, pattern, rewritten, type Setting, warn }
 
 type ActionRule = (action: string, table: string, setting: Setting) => Broken | undefined
 
-const NO_COLUMN =
-  'constraint|check|unique|primary|foreign|key|index|fulltext|spatial|partition|period|system|column|if'
+const NO_COLUMN = 'constraint|check|unique|primary|foreign|key|index|fulltext|spatial|partition|period|system|column|if'
 const ADD_COLUMN = pattern(`^add (?:column )?(?:if not exists )?(?!(?:${NO_COLUMN})\\b)[\\w$]+ (.*)$`)
 const COMPUTED = pattern('\\b(?:stored|persistent)\\b')
 const VOLATILE = pattern('\\bdefault\\s*\\(?\\s*(?:uuid|uuid_short|rand|sysdate|random_bytes)\\s*\\(')
 const BLANKS = pattern('^(?:date|datetime|timestamp)\\b')
 const CHANGE = pattern('^change (?:column )?(?:if exists )?([\\w$]+) ([\\w$]+)')
 const MODIFY = pattern('^modify (?:column )?(?:if exists )?([\\w$]+)')
-const CONSTRAINT = pattern('^add (?:constraint (?:if not exists )?(?:(?!check\\b|foreign\\b)[\\w$]+ )?)?(check|foreign)\\b')
+const CONSTRAINT = pattern(
+  '^add (?:constraint (?:if not exists )?(?:(?!check\\b|foreign\\b)[\\w$]+ )?)?(check|foreign)\\b'
+)
 const BLOCKING_INDEX = pattern('^add (fulltext|spatial)\\b')
 const DROP_COLUMN = pattern(`^drop (?:column )?(?:if exists )?(?!(?:${NO_COLUMN})\\b)([\\w$]+)`)
 const REWRITE = pattern(
