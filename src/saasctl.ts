@@ -1,10 +1,13 @@
+import { access } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import type { Actor } from './catalog/audit.js'
 import { Catalog } from './catalog/catalog.js'
 import { checkVersion, readInstance } from './catalog/instance.js'
 import { Closers } from './closers.js'
 import type { Config } from './config.js'
 import type { EmbeddedServer } from './embedded/embedded.js'
+import type { EmbeddedMysql } from './embedded/mysql.js'
 import { engineRegistry } from './engines/registry.js'
 import { asSaasctlError } from './errors.js'
 import { kinds } from './kinds.js'
@@ -12,6 +15,7 @@ import { uuidv7 } from './names.js'
 import { failpoints } from './operations/failpoints.js'
 import type { Context, Tools } from './operations/kind.js'
 import { Operations } from './operations/operations.js'
+import type { KeptServer } from './servers/embedded.js'
 import { keyStore, wayIn } from './way-in.js'
 
 export interface OpenOptions {
@@ -61,7 +65,10 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
     })
     const actor: Actor = options.actor ?? { name: config.operator, proof: 'asserted' }
     const saasctl = { ...tools, actor, operations, config, embedded, catalogUrl, close: () => closers.close() }
-    if (embedded) await knowEmbedded(saasctl, embedded)
+    if (embedded) {
+      await keep(saasctl, { name: 'local', engine: 'postgres', ...embedded })
+      if (await hasEmbeddedMysql(config.home)) await addEmbeddedMysql(saasctl, report)
+    }
     return saasctl
   } catch (error) {
     await closers.close().catch(() => {})
@@ -89,7 +96,33 @@ async function checkCatalog(
   }
 }
 
-async function knowEmbedded(context: Context, server: EmbeddedServer): Promise<void> {
+/**
+ * Starts the private MariaDB or MySQL of the embedded environment, made at the first time, and keeps it in the catalog as
+ * `local-mysql`. From then on it starts whenever the environment does. TOOL_MISSING where neither is on the machine.
+ */
+export async function addEmbeddedMysql(
+  saasctl: Context & { config: Config },
+  report: (sentence: string) => void = () => {}
+): Promise<EmbeddedMysql> {
+  const { home, path } = saasctl.config
+  const [{ embeddedMysql }, { recipe }] = await Promise.all([
+    import('./embedded/mysql.js'),
+    import('./engines/mysql/recipe.js')
+  ])
+  const server = await embeddedMysql(home, { path, report, rights: recipe })
+  await keep(saasctl, { name: 'local-mysql', engine: 'mysql', ...server })
+  return server
+}
+
+/** Without loading what makes and starts it: most homes have none. */
+async function hasEmbeddedMysql(home: string): Promise<boolean> {
+  return access(join(home, 'embedded', 'mysql', 'server.json')).then(
+    () => true,
+    () => false
+  )
+}
+
+async function keep(context: Context, server: KeptServer): Promise<void> {
   const { keepEmbeddedServer } = await import('./servers/embedded.js')
   await keepEmbeddedServer(context, server)
 }

@@ -6,12 +6,21 @@ import { collectNames } from '../flags.js'
 import { verb } from '../help.js'
 import { type Desk, inSession, withDesk } from '../session.js'
 
+interface StartOptions {
+  mysql?: boolean
+}
+
 interface ResetOptions {
   confirm?: string[]
 }
 
 export function dev(noun: Command): void {
-  verb(noun, 'start', 'Start the embedded server, made at the first time', ['dev start']).action(withDesk(start))
+  verb(noun, 'start', 'Start the embedded server, made at the first time', [
+    'dev start',
+    'dev start --mysql  # and a MariaDB or MySQL beside it, from now on'
+  ])
+    .option('--mysql', 'with the machine’s MariaDB or MySQL, for tenants on it')
+    .action(withDesk(start))
   verb(noun, 'stop', 'Stop the embedded server; its data stays', ['dev stop']).action(withDesk(stop))
   verb(noun, 'status', 'Look whether the embedded server runs, and where', ['dev status'])
     .alias('show')
@@ -24,8 +33,16 @@ export function dev(noun: Command): void {
     .action(withDesk(reset))
 }
 
-async function start(desk: Desk): Promise<void> {
-  await inSession(desk, { ...desk.config(), catalog: null }, async () => status(desk))
+async function start(desk: Desk, { mysql = false }: StartOptions): Promise<void> {
+  const { progress } = desk
+  await inSession(desk, { ...desk.config(), catalog: null }, async ({ saasctl }) => {
+    if (mysql) {
+      const { addEmbeddedMysql } = await import('../../src/saasctl.js')
+      const { version, port } = await addEmbeddedMysql(saasctl, sentence => progress.notice(sentence))
+      progress.notice(`The server local-mysql (${version}) listens on port ${port}.`)
+    }
+    await status(desk)
+  })
   desk.progress.next('Make a tenant: saasctl tenant create SLUG')
 }
 

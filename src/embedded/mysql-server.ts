@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { open, readFile, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SaasctlError } from '../errors.js'
@@ -75,6 +76,8 @@ export async function initMysql({ binaries, user, dataDir }: MysqlData, statemen
 /** Starts the server, which goes on when this process ends. Recovers what a killed server left. */
 export async function startMysql(start: MysqlStart): Promise<MysqlProcess> {
   const deadline = Date.now() + START_TIMEOUT_MS
+  // One that was started by a process that died before it wrote down where would keep the data locked.
+  await stopMysql(start.dataDir)
   let port = await choosePort(start.port)
   let said = ''
   while (Date.now() < deadline) {
@@ -132,10 +135,35 @@ async function tryStart(start: MysqlStart, port: number, deadline: number): Prom
   }
 }
 
+/** The server on a data folder, if it runs and answers at this port: what was started and never written down does not. */
+export async function findMysql(dataDir: string, port: number): Promise<MysqlProcess | undefined> {
+  const pid = await pidOf(dataDir)
+  return pid !== undefined && (await greets(port)) ? { pid, port } : undefined
+}
+
+/** Whether somebody listens there and speaks first, as these servers do. */
+function greets(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect({ host: '127.0.0.1', port, timeout: 5_000 })
+    const answer = (greeted: boolean) => {
+      socket.destroy()
+      resolve(greeted)
+    }
+    socket.once('data', () => answer(true))
+    socket.once('error', () => answer(false))
+    socket.once('timeout', () => answer(false))
+  })
+}
+
+async function pidOf(dataDir: string): Promise<number | undefined> {
+  const pid = Number(await readFile(pidFile(dataDir), 'utf8').catch(() => ''))
+  return pid && (await isOurs(pid, dataDir)) ? pid : undefined
+}
+
 /** Ends sessions, then the server; returns when it is gone. Stopping a stopped server is OK: false. */
 export async function stopMysql(dataDir: string): Promise<boolean> {
-  const pid = Number(await readFile(pidFile(dataDir), 'utf8').catch(() => ''))
-  if (!pid || !(await isOurs(pid, dataDir))) return false
+  const pid = await pidOf(dataDir)
+  if (pid === undefined) return false
   for (const [signal, patience] of [
     ['SIGTERM', 60_000],
     ['SIGKILL', 10_000]

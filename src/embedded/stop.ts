@@ -1,5 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { removePlace } from './make-place.js'
+import { mysqlDataOf } from './mysql.js'
+import { stopMysql } from './mysql-server.js'
 import { dataDirOf, findPlace } from './place.js'
 import { stopPostmaster } from './postmaster.js'
 import { readRecord } from './record.js'
@@ -8,6 +10,7 @@ import { readRecord } from './record.js'
 export async function stop(home: string): Promise<boolean> {
   const place = await findPlace(home)
   if (place === undefined) return false
+  await stopMysql(mysqlDataOf(place))
   const stopped = await stopPostmaster(dataDirOf(place))
   const record = await readRecord(place)
   if (record?.socketDir && !record.socketDir.startsWith(place)) {

@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { EngineName } from '../../src/engines/engine.js'
 import { scratch } from './servers.js'
 
 /** A templates folder with one small template, `tiny`, and two plans: a copy of it is as fast as a copy can be. */
@@ -20,7 +21,13 @@ const plan = (connections: number) => ({
   quotas: {}
 })
 
-export async function tinyTemplate(): Promise<TinyTemplate> {
+/** What each engine's seed is: both may run again. The migrations are SQL that both understand. */
+const seeds: Record<EngineName, string> = {
+  postgres: `insert into notes (id, body) values (1, 'seed') on conflict do nothing;\n`,
+  mysql: `insert ignore into notes (id, body) values (1, 'seed');\n`
+}
+
+export async function tinyTemplate(engines: EngineName[] = ['postgres']): Promise<TinyTemplate> {
   const folder = await mkdtemp(join(scratch, 'saasctl-templates.'))
   const migrations = join(folder, 'tiny', 'migrations')
   await mkdir(migrations, { recursive: true })
@@ -31,13 +38,12 @@ export async function tinyTemplate(): Promise<TinyTemplate> {
       description: 'Two tables and a row.',
       defaultPlan: 'small',
       labels: {},
-      engines: { postgres: { migrations: 'migrations', seeds: ['seed.sql'] } }
+      engines: Object.fromEntries(
+        engines.map(engine => [engine, { migrations: 'migrations', seeds: [`seed.${engine}.sql`] }])
+      )
     })
   )
-  await writeFile(
-    join(folder, 'tiny', 'seed.sql'),
-    `insert into notes (id, body) values (1, 'seed') on conflict do nothing;\n`
-  )
+  for (const engine of engines) await writeFile(join(folder, 'tiny', `seed.${engine}.sql`), seeds[engine])
   let count = 0
   const grow = async (
     { up, down } = { up: `create table grown_${count} (id int);`, down: `drop table grown_${count};` }

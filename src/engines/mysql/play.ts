@@ -1,6 +1,6 @@
 import { SETTINGS, SQL_MODE } from './connect.js'
-import { recordTable } from './ledger.js'
 import { id, literal } from './quote.js'
+import { recordTable } from './records.js'
 import type { Session } from './session.js'
 import type { Made, Snapshot } from './snapshot.js'
 
