@@ -10,6 +10,7 @@ import { ServerBudget } from '../src/routing/budget.js'
 import type { TenantPool } from '../src/routing/tenant-pool.js'
 import { figure, note, perSecond } from './support/report.js'
 import { type RoutedFleet, routedFleet } from './support/routed-fleet.js'
+import { zipf } from './support/zipf.js'
 
 // Many tenants over few connections: nearly every request opens one, so the least that it can cost is what `pgbench -C`
 // pays, which connects for each transaction and to one database only. 2,000 tenants over 80 connections want 16 GB of
@@ -123,26 +124,6 @@ async function pgbench({ server }: RoutedFleet, way: RoutedWay): Promise<number>
     return Number(/tps = ([\d.]+)/.exec(stdout)?.[1])
   } finally {
     await rm(folder, { recursive: true })
-  }
-}
-
-/** Tenant k is asked for 1/k as often as the first. */
-function zipf(count: number): () => number {
-  const sums: number[] = []
-  let total = 0
-  for (let rank = 1; rank <= count; rank += 1) {
-    total += 1 / rank
-    sums.push(total)
-  }
-  return () => {
-    const at = Math.random() * total
-    let [low, high] = [0, count - 1]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((sums[middle] ?? 0) < at) low = middle + 1
-      else high = middle
-    }
-    return low
   }
 }
 

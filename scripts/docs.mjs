@@ -17,7 +17,7 @@ const units = [
 
 /** The default as one would write it. */
 function written(value) {
-  if (value === null || value === '') return ''
+  if (value === null || String(value) === '') return ''
   if (typeof value === 'boolean') return value ? '`yes`' : '`no`'
   if (typeof value !== 'number' || value < 1_000) return `\`${value}\``
   const [unit, size] = units.find(([, size]) => value % size === 0)

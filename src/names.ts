@@ -87,11 +87,16 @@ export function parseLabels<Labels extends Record<string, unknown>>(labels: Labe
   return labels
 }
 
-const HOSTNAME = /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+/** Before a domain, where the DNS record is that proves it. */
+export const challengePrefix = '_saasctl-challenge.'
+
+const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
+/** Two labels or more, the last one no number: to every resolver that is an address. 253 is what a name in the DNS may have. */
+const HOSTNAME = new RegExp(`^(?=.{4,${253 - challengePrefix.length}}$)(?:${label}\\.)+(?=[a-z])${label}$`)
 
 /** A customer's own domain in the form in which a browser sends it: lower case, other letters as `xn--`. No address, no port. */
 export function parseHostname(input: string): string {
-  const hostname = /[\s:/@%?#\\]/.test(input) ? '' : domainToASCII(input.trim()).replace(/\.$/, '')
+  const hostname = /[\s:/@%?#\\]/.test(input) ? '' : domainToASCII(input).replace(/\.$/, '')
   if (HOSTNAME.test(hostname)) return hostname
   throw new SaasctlError('INVALID_INPUT', `${quoteInput(input)} is not a domain.`, {
     hint: 'Write the name alone, as in "billing.acme.example".'

@@ -10,6 +10,7 @@ import { keyStore, wayIn } from './way-in.js'
 
 export { logging } from './routing/observe/logging.js'
 export type { MetricsOptions } from './routing/observe/metrics.js'
+export type { TracingOptions } from './routing/observe/tracing.js'
 export type { Refused } from './routing/plugin.js'
 export type { Claim, Identity, Source } from './routing/resolve/claim.js'
 export type { SourceChoice } from './routing/resolve/claims.js'
@@ -68,13 +69,14 @@ export type RouterOptions = Omit<PluginOptions, 'tenants'> & CreateTenantsOption
  * every route registered after it is for a tenant, unless its config says `tenant: false`.
  */
 export const router = fp(
-  async (app: FastifyInstance, { resolve, onRefused, ...options }: RouterOptions) => {
+  async (app: FastifyInstance, { resolve, onRefused, safeErrors, ...options }: RouterOptions) => {
     const onNotice =
       options.onNotice ??
       // The message apart: as a member too, it would stand twice in a line of which it is a key.
       (({ message, ...facts }: Notice) => app.log[/\.back$/.test(facts.event) ? 'info' : 'warn'](facts, message))
     const tenants = await createTenants({ ...options, onNotice })
-    await app.register(tenantsPlugin, { tenants, resolve, ...(onRefused && { onRefused }) })
+    const more = { ...(onRefused && { onRefused }), ...(safeErrors !== undefined && { safeErrors }) }
+    await app.register(tenantsPlugin, { tenants, resolve, ...more })
   },
   { name: 'saasctl', fastify: '5.x' }
 )

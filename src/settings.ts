@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -153,11 +154,7 @@ export const settings = {
   dnsServers: setting<readonly string[]>({
     env: 'SAASCTL_DNS_SERVERS',
     file: 'dnsServers',
-    parse: text =>
-      text
-        .split(',')
-        .map(server => server.trim())
-        .filter(server => server !== ''),
+    parse: nameServers,
     fallback: () => [],
     about:
       'Name servers that are asked for the proof of a tenant’s domain, with commas; those of the machine by default.'
@@ -210,6 +207,16 @@ function yesOrNo(text: string): boolean {
   if (/^(1|true|yes|on)$/i.test(text)) return true
   if (/^(0|false|no|off)$/i.test(text)) return false
   throw new Error('must be yes or no')
+}
+
+/** Addresses, because a name server cannot be asked where it is itself. */
+function nameServers(text: string): string[] {
+  return text.split(',').map(part => {
+    const server = part.trim()
+    const [, address = server, port = '53'] = /^(?:\[(.+)\]|([\d.]+)):(\d+)$/.exec(server)?.filter(Boolean) ?? []
+    if (isIP(address) > 0 && Number(port) > 0 && Number(port) < 65_536) return server
+    throw new Error('must be addresses of name servers, as in 1.1.1.1 or 127.0.0.1:5353')
+  })
 }
 
 function count(text: string): number {

@@ -75,7 +75,8 @@ t.test('every problem is reported at once, each with its place', async t => {
   const env = {
     SAASCTL_CATALOG_URL: 'mysql://db/saasctl',
     SAASCTL_EMBEDDED: 'perhaps',
-    SAASCTL_CATALOG_ADMIN_URL: 'nonsense'
+    SAASCTL_CATALOG_ADMIN_URL: 'nonsense',
+    SAASCTL_DNS_SERVERS: '1.1.1.1, dns.example'
   }
   const { message } = refusal(t, () => load(cwd, { env, flags: { deleteGrace: 'soon' } }))
   for (const part of [
@@ -87,12 +88,13 @@ t.test('every problem is reported at once, each with its place', async t => {
     'saasctl.json: beat: must be a text, a number, true or false',
     'saasctl.json: home: must be a text, a number, true or false',
     'saasctl.json: concurrency: must be a whole number from 1 to 1000',
+    'SAASCTL_DNS_SERVERS: must be addresses of name servers, as in 1.1.1.1 or 127.0.0.1:5353',
     'saasctl.json: colour: is not a setting',
     'saasctl.json: Catalog: is not a setting'
   ]) {
     t.ok(message.includes(part), part)
   }
-  t.equal(message.split('; ').length, 11, 'and nothing else, but for the semicolon in one of them')
+  t.equal(message.split('; ').length, 12, 'and nothing else, but for the semicolon in one of them')
 })
 
 t.test('a password in saasctl.json, which is committed, is refused; in the environment it is not', async t => {

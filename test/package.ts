@@ -75,4 +75,22 @@ if (!(await skipWithoutPostgres(t))) {
     const { stdout } = await run(process.execPath, ['program.mjs'], { cwd: project, env })
     t.equal(stdout.trim(), 'active')
   })
+
+  t.test('their tests get tenants of their own project, and none of those that it has', async t => {
+    const program = `
+      import { createTenants } from 'saasctl/router'
+      import { testTenants } from 'saasctl/testing'
+      const tests = await testTenants({ tenants: ['acme'] })
+      const tenants = await createTenants({ config: tests.config, entities: [] })
+      await tenants.use('acme', async session => {
+        const [row] = await (await session.db()).query('select count(*)::int as members from members')
+        console.log(JSON.stringify({ members: row.members, migration: session.tenant.migration }))
+      })
+      await tenants.close()
+      await tests.close()`
+    await writeFile(join(project, 'their-test.mjs'), program)
+    const { stdout } = await run(process.execPath, ['their-test.mjs'], { cwd: project, env })
+    t.same(JSON.parse(stdout), { members: 0, migration: '0002_add_orders' })
+    t.match((await saasctl('tenant', 'list')).stdout, /^acme /m)
+  })
 }

@@ -14,9 +14,9 @@ export function someEntities(count: number): EntitySchema[] {
         quantity: { type: 'int', default: 0 },
         price: { type: 'numeric', precision: 10, scale: 2, nullable: true },
         active: { type: 'boolean', default: true },
-        details: { type: 'jsonb', nullable: true },
-        createdAt: { type: 'timestamptz', createDate: true },
-        updatedAt: { type: 'timestamptz', updateDate: true },
+        details: { type: 'json', nullable: true },
+        createdAt: { type: 'timestamp', createDate: true },
+        updatedAt: { type: 'timestamp', updateDate: true },
         note: { type: 'text', nullable: true }
       },
       indices: [{ columns: ['name'] }],

@@ -3,6 +3,7 @@ import { addCreate } from './tenant/create.js'
 import { addDelete } from './tenant/delete.js'
 import { addDomain } from './tenant/domain.js'
 import { addEnter } from './tenant/enter.js'
+import { addInvalidate } from './tenant/invalidate.js'
 import { addLook } from './tenant/look.js'
 import { addMigrate } from './tenant/migrate.js'
 import { addPause } from './tenant/pause.js'
@@ -17,4 +18,5 @@ export function tenant(noun: Command): void {
   addDelete(noun)
   addEnter(noun)
   addDomain(noun)
+  addInvalidate(noun)
 }

@@ -16,10 +16,12 @@ export async function adoptCatalog(catalog: Catalog, actor: Actor): Promise<{ be
        returning old.incarnation as before, i.incarnation as after`
     )
     if (!row) throw new Error('the catalog’s own row is there: opening has read it')
-    await tx.query('update saasctl.tenant set revision = revision + 1 where status not in ($1, $2)', [
-      'purged',
-      'failed'
-    ])
+    // The clock is past all that the lost catalog has counted: what an application's cache still has must not come back.
+    await tx.query(
+      `update saasctl.tenant set revision = revision + 1,
+         cache_version = greatest(cache_version + 1, (extract(epoch from clock_timestamp()) * 1000)::bigint)
+       where status not in ('purged', 'failed')`
+    )
     // What was under way when the backup was made ended somehow since. To go on, or worse to take it back, could undo a
     // tenant that lives; doctor shows what is left of it.
     await tx.query(

@@ -44,15 +44,15 @@ export async function markProven(q: Queryable, tenantId: string, hostname: strin
   ])
 }
 
-export async function deleteHostname(q: Queryable, tenantId: string, hostname: string): Promise<boolean> {
-  const rows = await q.query('delete from saasctl.hostname where tenant_id = $1 and hostname = $2 returning hostname', [
-    tenantId,
-    hostname
-  ])
-  return rows.length > 0
+export async function deleteHostname(q: Queryable, tenantId: string, hostname: string): Promise<void> {
+  await q.query('delete from saasctl.hostname where tenant_id = $1 and hostname = $2', [tenantId, hostname])
 }
 
-/** A tenant that is gone has none. */
-export async function forgetHostnames(q: Queryable, tenantId: string): Promise<void> {
-  await q.query('delete from saasctl.hostname where tenant_id = $1', [tenantId])
+/** A tenant that is gone has none. Gives those that it had proven. */
+export async function forgetHostnames(q: Queryable, tenantId: string): Promise<string[]> {
+  const rows = await q.query<HostnameRow>(
+    'delete from saasctl.hostname h where h.tenant_id = $1 returning h.hostname, h.verified_at as "verifiedAt"',
+    [tenantId]
+  )
+  return rows.filter(row => row.verifiedAt !== null).map(row => row.hostname)
 }

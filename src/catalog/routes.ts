@@ -53,6 +53,11 @@ export async function findRoute(q: Queryable, key: RouteKey): Promise<RouteRow |
   return row
 }
 
+/** The routes of these tenants, in no order; those that have none are not among them. */
+export async function findRoutes(q: Queryable, tenantIds: string[]): Promise<RouteRow[]> {
+  return q.query<RouteRow>(`select ${columns} from saasctl.route r where r.tenant_id = any($1::uuid[])`, [tenantIds])
+}
+
 export interface Revision {
   tenantId: string
   revision: number
@@ -66,4 +71,14 @@ export async function revisionsOf(q: Queryable, tenantIds: string[]): Promise<Re
      from saasctl.route r where r.tenant_id = any($1::uuid[])`,
     [tenantIds]
   )
+}
+
+/** Which of these engines a tenant that is routed is on. */
+export async function enginesInUse(q: Queryable, engines: readonly EngineName[]): Promise<EngineName[]> {
+  const rows = await q.query<{ engine: EngineName }>(
+    `select e.engine from unnest($1::text[]) e (engine)
+     where exists (select from saasctl.route r where r.engine = e.engine)`,
+    [[...engines]]
+  )
+  return rows.map(({ engine }) => engine)
 }

@@ -56,11 +56,11 @@ const flavoured = {
 /** Makes the data folder, then runs statements as root, one a line, before any server listens. The folder must not exist. */
 export async function initMysql({ binaries, user, dataDir }: MysqlData, statements: string[]): Promise<void> {
   await makePrivate(dataDir, user)
-  await makePrivate(tmpDir(dataDir), user)
+  await makePrivate(temporary(dataDir), user)
   const extra = `${dataDir}.sql`
   // MariaDB makes its folder without rights and takes no statement on them before it has read its own tables.
   await writePrivate(extra, `${['FLUSH PRIVILEGES', ...statements].join(';\n')};\n`, user)
-  const options = ['--no-defaults', `--datadir=${dataDir}`, `--tmpdir=${tmpDir(dataDir)}`]
+  const options = ['--no-defaults', `--datadir=${dataDir}`, `--tmpdir=${temporary(dataDir)}`]
   try {
     if (binaries.install !== undefined) {
       const root = ['--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve']
@@ -78,7 +78,7 @@ export async function startMysql(start: MysqlStart): Promise<MysqlProcess> {
   const deadline = Date.now() + START_TIMEOUT_MS
   // One that was started by a process that died before it wrote down where would keep the data locked.
   await stopMysql(start.dataDir)
-  await makePrivate(tmpDir(start.dataDir), start.user)
+  await makePrivate(temporary(start.dataDir), start.user)
   let port = await choosePort(start.port)
   let said = ''
   while (Date.now() < deadline) {
@@ -99,13 +99,14 @@ export async function startMysql(start: MysqlStart): Promise<MysqlProcess> {
 
 async function tryStart(start: MysqlStart, port: number, deadline: number): Promise<MysqlProcess | { said: string }> {
   const { binaries, dataDir } = start
+  await makePrivate(temporary(dataDir), start.user)
   const log = await open(start.logFile, 'a', 0o600)
   const from = (await log.stat()).size
   const settings = { ...mysqlSettings(dataDir), ...flavoured[binaries.flavour] }
   const args = [
     '--no-defaults',
     `--datadir=${dataDir}`,
-    `--tmpdir=${tmpDir(dataDir)}`,
+    `--tmpdir=${temporary(dataDir)}`,
     `--socket=${start.socket}`,
     `--port=${port}`,
     `--pid-file=${pidFile(dataDir)}`,
@@ -176,7 +177,10 @@ export async function stopMysql(dataDir: string): Promise<boolean> {
   throw new SaasctlError('EMBEDDED_FAILED', `The private MySQL server (process ${pid}) does not stop.`)
 }
 
-/** Not the machine's: each server that starts removes the temporary tables that it finds there, whosever they are. */
-const tmpDir = (dataDir: string): string => `${dataDir}.tmp`
-
 const pidFile = (dataDir: string): string => join(dataDir, 'server.pid')
+
+/**
+ * A server that starts removes every temporary table in its folder, also those of another that runs: in a shared /tmp that
+ * other one fails in the middle of a statement, or dies.
+ */
+const temporary = (dataDir: string): string => `${dataDir}.tmp`

@@ -5,7 +5,8 @@ import type { RoutingEngine } from './routing.js'
 export type RoutingRegistry = (name: EngineName) => Promise<RoutingEngine>
 
 const loaders: Partial<Record<EngineName, () => Promise<RoutingEngine>>> = {
-  postgres: async () => new (await import('./postgres/routing/routing.js')).PostgresRouting()
+  postgres: async () => new (await import('./postgres/routing/routing.js')).PostgresRouting(),
+  mysql: async () => new (await import('./mysql/routing/routing.js')).MysqlRouting()
 }
 
 /** The engines that have a router. */

@@ -11,6 +11,12 @@ export interface RoutingEngine {
    * `data.full` when a limit on connections was met: `server` or `tenant` says whose.
    */
   open(way: RoutedWay): Promise<RoutedConnection>
+  /**
+   * Makes a connection of another tenant on the same server this one's, where that costs less than closing it and opening
+   * one. Nothing of the former session is left, and the identity row is read anew. When it fails, the server has let the
+   * connection go. Who asks must be sure that nobody uses the connection any more.
+   */
+  repoint?(connection: RoutedConnection, way: RoutedWay): Promise<RoutedConnection>
   /** Builds an entity set's metadata once, without connecting. Refuses what cannot be shared between tenants (ROUTER_ENTITIES). */
   template(entities: EntityOptions): Promise<EntityTemplate>
   /** A DataSource of one tenant whose connections come from `source` and nowhere else. No I/O, about 2 µs: one per lease. */
@@ -62,8 +68,8 @@ export interface ConnectionSource {
   release(connection: RoutedConnection, doubt: boolean): void
   /** What to answer to whoever uses the source after its end; undefined while it may be used. */
   readonly ended: SaasctlError | undefined
-  /** Told of each statement after its answer, with the milliseconds it took; for metrics. Must not throw. */
-  readonly ran?: ((milliseconds: number, failed: boolean) => void) | undefined
+  /** Told of each statement after its answer, with the milliseconds it took, in its caller's context. Must not throw. */
+  readonly ran?: ((milliseconds: number, failed: boolean, statement?: string) => void) | undefined
 }
 
 /** The part of TypeORM's options that may be the same for every tenant. Everything in them must be stateless. */

@@ -7,6 +7,7 @@ import { Limits } from './budget/limits.js'
 import { Line } from './budget/line.js'
 import { type BudgetOptions, type BudgetStatistics, defaults } from './budget/options.js'
 import { budgetClosed, heldAndFull, queueFull, tookTooLong } from './budget/refusals.js'
+import { repointed } from './budget/repointed.js'
 import type { Slot } from './budget/slot.js'
 import type { Waiter } from './budget/waiter.js'
 import type { Lease } from './lease.js'
@@ -19,14 +20,14 @@ import { TenantPool, type TenantPoolOptions } from './tenant-pool.js'
  */
 export class ServerBudget {
   readonly name: string
-  readonly #options: Required<Omit<BudgetOptions, 'name' | 'max' | 'waited'>> & Pick<BudgetOptions, 'waited'>
+  readonly #options: Required<Omit<BudgetOptions, 'name' | 'max'>>
   readonly #books = new Books()
   readonly #limits: Limits
   readonly #line: Line
   readonly #demand: Demand
   readonly #pools = new Set<TenantPool>()
   readonly #alarm = new Alarm(() => this.#ring())
-  readonly #counts = { opens: 0, failures: 0, refusals: 0, evictions: 0, yields: 0, timeouts: 0 }
+  readonly #counts = { opens: 0, repoints: 0, failures: 0, refusals: 0, evictions: 0, yields: 0, timeouts: 0 }
   #shrinking: Array<() => void> = []
   #closed = false
 
@@ -145,10 +146,9 @@ export class ServerBudget {
       if (pool.draining) pool.trim()
     } else if (this.#demand.yields(slot, now)) {
       this.#counts.yields += 1
-      this.close(slot)
+      this.#giveUp(slot, now)
     } else {
       this.#line.leave(waiter)
-      this.#options.waited?.(now - waiter.since, pool.name)
       waiter.give(this.#hand(slot, waiter.lease))
     }
     if (this.#demand.none) return
@@ -176,15 +176,33 @@ export class ServerBudget {
     }
     for (let idle = this.#demand.victim(now); idle; idle = this.#demand.victim(now)) {
       this.#counts.evictions += 1
-      this.close(idle)
+      this.#giveUp(idle, now)
     }
   }
 
-  #open(pool: TenantPool, now: number): void {
-    const slot = this.#books.begin(pool)
-    this.#counts.opens += 1
+  /** A tenant's connection makes room for others: the one whose turn it is gets it as it stands, where the engine can do that. */
+  #giveUp(slot: Slot, now: number): void {
+    const { pool, connection, retireAt } = slot
+    const heir = this.#demand.heir(slot, now)
+    if (!heir?.repoint || !connection) {
+      this.close(slot)
+      return
+    }
+    this.#counts.repoints += 1
+    this.#books.move(slot, 'gone')
+    this.#await(this.#books.begin(heir, retireAt), repointed(connection, heir.repoint), now)
     this.#demand.note(pool, now)
-    pool.open().then(
+    this.#settled(pool)
+  }
+
+  #open(pool: TenantPool, now: number): void {
+    this.#counts.opens += 1
+    this.#await(this.#books.begin(pool), pool.open(), now)
+  }
+
+  #await(slot: Slot, connection: Promise<RoutedConnection>, now: number): void {
+    this.#demand.note(slot.pool, now)
+    connection.then(
       connection => this.#opened(slot, connection),
       error => this.#failed(slot, error)
     )
@@ -198,9 +216,9 @@ export class ServerBudget {
     slot.connection = connection
     slot.openedAt = now
     slot.idleMs = idleMs * share
-    slot.retireAt = now + lifetimeMs * share
+    slot.retireAt = Math.min(slot.retireAt, now + lifetimeMs * share)
     this.#limits.server.opened()
-    slot.pool.ceiling.opened()
+    slot.pool.opened()
     this.#books.move(slot, 'lent')
     connection.onEnd(() => {
       if (slot.state === 'idle' || slot.state === 'lent') this.#gone(slot)
@@ -219,6 +237,7 @@ export class ServerBudget {
     if (full === 'server') this.#limits.server.refused(this.#books.total, now, error)
     else if (full === 'tenant') pool.ceiling.refused(pool.count, now, error)
     else this.#refuse(pool, error)
+    pool.failing = true
     this.#demand.note(pool, now)
     this.#settled(pool)
     this.#renew()
@@ -259,7 +278,6 @@ export class ServerBudget {
     for (const waiter of this.#line.late(now)) {
       const { pool, since } = waiter
       this.#counts.timeouts += 1
-      this.#options.waited?.(now - since, pool.name)
       const why = this.#limits.server.refusal ?? pool.ceiling.refusal
       this.giveUp(waiter, tookTooLong(pool.name, now - since, why))
     }

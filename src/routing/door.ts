@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { asSaasctlError, SaasctlError } from '../errors.js'
-import { notFound, sendError } from './answers.js'
-import { type Guard, Guards } from './guards.js'
+import { isTrouble, sendFailed, sendNotFound, sendTrouble } from './answers.js'
+import { enter } from './entry.js'
+import { Guards } from './guards.js'
 import type { SecurityEvents } from './observe/events.js'
 import { bindLog, traceIdOf } from './observe/logging.js'
 import type { Observer } from './observe/observer.js'
@@ -11,16 +12,8 @@ import { type Chosen, claimsOf } from './resolve/claims.js'
 import { factsOf } from './resolve/facts.js'
 import { Refusal } from './resolve/refusal.js'
 import type { Route } from './route.js'
-import type { TenantSession } from './session.js'
 import type { Tenant } from './tenant.js'
 import type { Tenants } from './tenants.js'
-
-/** What a request was let in with. */
-export interface Entry {
-  session: TenantSession
-  guard: Guard
-  identity: Identity | undefined
-}
 
 export interface Refused {
   tenant: Tenant
@@ -33,8 +26,17 @@ export interface DoorOptions {
   /** Lets the application say more to a caller whose verified token is this tenant's own. */
   onRefused: ((refused: Refused, request: FastifyRequest, reply: FastifyReply) => void | Promise<void>) | undefined
   events: SecurityEvents
-  /** Keeps what the request was let in with. */
-  enter(request: FastifyRequest, entry: Entry): void
+}
+
+/** A request before the door. */
+interface Visit {
+  request: FastifyRequest
+  reply: FastifyReply
+  /** The route that it is for, in words. */
+  where: string
+  /** When it came; 0 where nobody wants to know. */
+  since: number
+  done: () => void
 }
 
 /** Where requests come in: names their tenant, and lets them in, sends them away, or refuses to know of any tenant. */
@@ -48,116 +50,122 @@ export class Door {
     this.#observer = options.tenants.observer
   }
 
-  /** The hook of one route. */
-  hook(sources: Chosen): onRequestHookHandler {
+  /** The hook of one route, which `where` names. */
+  hook(sources: Chosen, where: string): onRequestHookHandler {
     // By host and path a cache tells answers apart anyway.
     const vary = sources.sources.flatMap(source => source.vary ?? []).join(', ')
+    const isTimed = this.#observer.resolved !== undefined
     return (request, reply, done) => {
       if (vary !== '') reply.header('vary', vary)
+      const visit = { request, reply, where, since: isTimed ? performance.now() : 0, done }
       const named = claimsOf(sources, factsOf(request))
       // Nearly every request is decided here, without a promise: its claims are read, and its tenant is known.
       const known = Array.isArray(named) ? this.#peekAll(named) : undefined
-      if (known && Array.isArray(named)) this.#conclude(request, reply, named, known, done)
-      else void this.#decide(request, reply, named, done)
+      if (known && Array.isArray(named)) this.#conclude(visit, named, known)
+      else void this.#decide(visit, named)
     }
   }
 
   #peekAll(claims: readonly Claim[]): Array<Route | undefined> | undefined {
     const routes: Array<Route | undefined> = []
-    for (const { by, value } of claims) {
-      const route = this.#options.tenants.peek({ by, value })
-      if (route === undefined) return undefined
+    let before: Claim | undefined
+    for (const claim of claims) {
+      // A token and a hostname mostly say the same, in the same word.
+      const isSame = before?.value === claim.value && before.by === claim.by
+      const route = isSame ? routes.at(-1) : this.#options.tenants.peek({ by: claim.by, value: claim.value })
+      if (route === undefined && !isSame) return undefined
       routes.push(route ?? undefined)
+      before = claim
     }
     this.#observer.lookedUp?.(true)
     return routes
   }
 
-  async #decide(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    named: ReturnType<typeof claimsOf>,
-    done: (error?: Error) => void
-  ): Promise<void> {
+  async #decide(visit: Visit, named: ReturnType<typeof claimsOf>): Promise<void> {
     try {
       const claims = await named
-      if (claims instanceof Refusal) return this.#refuse(request, reply, claims)
-      this.#observer.lookedUp?.(false)
-      const routes = await Promise.all(claims.map(({ by, value }) => this.#options.tenants.find({ by, value })))
-      this.#conclude(request, reply, claims, routes, done)
+      if (claims instanceof Refusal) this.#refuse(visit, claims)
+      else this.#conclude(visit, claims, this.#peekAll(claims) ?? (await this.#findAll(claims)))
     } catch (error) {
-      this.#sendAway(request, reply, asSaasctlError(error))
+      this.#sendAway(visit, asSaasctlError(error))
     }
   }
 
-  #conclude(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    claims: readonly Claim[],
-    routes: ReadonlyArray<Route | undefined>,
-    done: (error?: Error) => void
-  ): void {
+  #findAll(claims: readonly Claim[]): Promise<Array<Route | undefined>> {
+    this.#observer.lookedUp?.(false)
+    return Promise.all(claims.map(({ by, value }) => this.#options.tenants.find({ by, value })))
+  }
+
+  #conclude(visit: Visit, claims: readonly Claim[], routes: ReadonlyArray<Route | undefined>): void {
     const route = agree(claims, routes)
-    if (route instanceof Refusal) this.#refuse(request, reply, route)
-    else if (route.status !== 'active') void this.#closed(request, reply, claims, route)
-    else if (this.#letIn(request, reply, claims, route)) done()
+    if (route instanceof Refusal) this.#refuse(visit, route)
+    else if (route.status !== 'active') void this.#closed(visit, claims, route)
+    else if (this.#letIn(visit, claims, route)) visit.done()
   }
 
   /** Counts the request; false when it was sent away because the plan allows no more just now. */
-  #letIn(request: FastifyRequest, reply: FastifyReply, claims: readonly Claim[], route: Route): boolean {
-    const { tenants, enter } = this.#options
+  #letIn(visit: Visit, claims: readonly Claim[], route: Route): boolean {
+    const { request, reply, where, since } = visit
+    const { tenants } = this.#options
     const guard = this.#guards.of(route.tenantId, route.rules.requests)
     const identity = claims.find(claim => claim.identity)?.identity
     bindLog(request, reply, route, identity?.userId, tenants.traceId() ?? traceIdOf(request.headers['traceparent']))
+    this.#observer.resolved?.(performance.now() - since, route)
     try {
       guard.enter()
     } catch (thrown) {
       const error = asSaasctlError(thrown)
       this.#observer.turnedAway?.(route, error.code)
-      this.#sendAway(request, reply, error)
+      this.#sendAway(visit, error)
       return false
     }
-    enter(request, { session: tenants.session(route), guard, identity })
+    enter(request, reply, { session: tenants.session(route, where), guard, identity }, this.#observer)
     return true
   }
 
   /** Suspended or deleted: the one refusal, unless the caller has proven that it is the tenant's own. */
-  async #closed(request: FastifyRequest, reply: FastifyReply, claims: readonly Claim[], route: Route): Promise<void> {
+  async #closed(visit: Visit, claims: readonly Claim[], route: Route): Promise<void> {
+    const { request, reply } = visit
     const { onRefused, tenants } = this.#options
     const proven = claims.find(({ verified }) => verified)
     if (!onRefused || !proven) {
-      return this.#refuse(request, reply, new Refusal('unknown', undefined, `Tenant ${route.slug} is ${route.status}.`))
+      return this.#refuse(visit, new Refusal('unknown', undefined, `Tenant ${route.slug} is ${route.status}.`))
     }
     request.log.info({ tenantId: route.tenantId, reason: route.status }, 'refused')
-    this.#observer.refused?.('unknown')
+    this.#told('unknown', visit, route)
     try {
       const { tenant } = tenants.session(route)
       await onRefused({ tenant, status: route.status, identity: proven.identity }, request, reply)
-      if (!reply.sent) reply.code(404).send(notFound)
+      if (!reply.sent) sendNotFound(reply)
     } catch (error) {
-      this.#sendAway(request, reply, asSaasctlError(error))
+      this.#sendAway(visit, asSaasctlError(error))
     }
   }
 
-  #refuse(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): void {
+  #refuse(visit: Visit, refusal: Refusal): void {
+    const { request, reply } = visit
     const { reason, source, detail } = refusal
     request.log.info({ reason, source, detail }, 'refused')
-    this.#observer.refused?.(reason)
+    this.#told(reason, visit)
     if (refusal.alarming) this.#options.events.note(refusal, request.raw.socket.remoteAddress ?? '')
-    if (refusal.status === 404) reply.code(404).send(notFound)
-    else this.#sendAway(request, reply, unavailable(refusal))
+    if (refusal.status === 404) sendNotFound(reply)
+    else this.#sendAway(visit, unavailable(refusal))
   }
 
-  /** The tenant's own trouble, as 429 or 503 with the time to come again. */
-  #sendAway(request: FastifyRequest, reply: FastifyReply, error: SaasctlError): void {
+  #told(reason: Refusal['reason'], { since }: Visit, route?: Route): void {
+    this.#observer.refused?.(reason)
+    this.#observer.resolved?.(performance.now() - since, route)
+  }
+
+  /** The tenant's own trouble, as 429 or 503 with the time to come again; our own, as a plain 500. */
+  #sendAway({ request, reply }: Visit, error: SaasctlError): void {
     request.log.warn({ code: error.code }, 'not served')
-    sendError(reply, error)
+    if (reply.sent) return
+    if (isTrouble(error)) sendTrouble(reply, error)
+    else sendFailed(reply)
   }
 }
 
-function unavailable(refusal: Refusal): SaasctlError {
-  return new SaasctlError(refusal.status === 503 ? 'TENANT_DOWN' : 'FAILED', refusal.detail, {
-    cause: refusal.cause,
-    retryable: refusal.status === 503
-  })
+function unavailable({ status, detail, cause }: Refusal): SaasctlError {
+  return new SaasctlError(status === 503 ? 'TENANT_DOWN' : 'FAILED', detail, { cause, retryable: status === 503 })
 }

@@ -5,20 +5,33 @@ import { leaseEnded } from './budget/refusals.js'
 import type { Slot } from './budget/slot.js'
 import type { TenantPool } from './tenant-pool.js'
 
+/** Who borrows, and what it is told of; for messages, metrics and spans. */
+export interface Borrower {
+  /** The route of its request, as `GET /invoices`. */
+  where?: string | undefined
+  ran?: ConnectionSource['ran']
+  /** Told how long it waited for a connection, in its own context; not when one was idle. Must not throw. */
+  waited?: ((milliseconds: number) => void) | undefined
+}
+
 /** The right of one request or callback to borrow connections of one tenant, until it ends. */
 export class Lease implements ConnectionSource {
   readonly pool: TenantPool
-  readonly ran: ConnectionSource['ran']
   readonly ofTenant = new Link<Lease>(this)
   /** Connections that it waits for; counted by the budget. */
   waiting = 0
+  readonly #borrower: Borrower
   readonly #slots: Slot[] = []
   #over = false
   #reason: SaasctlError | undefined
 
-  constructor(pool: TenantPool, ran?: ConnectionSource['ran']) {
+  constructor(pool: TenantPool, borrower: Borrower) {
     this.pool = pool
-    this.ran = ran
+    this.#borrower = borrower
+  }
+
+  get ran(): ConnectionSource['ran'] {
+    return this.#borrower.ran
   }
 
   /** Connections that are borrowed now. */
@@ -32,7 +45,7 @@ export class Lease implements ConnectionSource {
   }
 
   get ended(): SaasctlError | undefined {
-    return this.#over ? (this.#reason ?? leaseEnded(this.pool.name)) : undefined
+    return this.#over ? (this.#reason ?? leaseEnded(this.pool.name, this.#borrower.where)) : undefined
   }
 
   /**
@@ -40,7 +53,11 @@ export class Lease implements ConnectionSource {
    * too long, when too many wait already, or at once when the lease stands inside a transaction and none is free.
    */
   acquire(): Promise<RoutedConnection> {
-    return this.#over ? Promise.reject(this.ended) : this.pool.budget.lend(this)
+    if (this.#over) return Promise.reject(this.ended)
+    const { waiting } = this
+    const given = this.pool.budget.lend(this)
+    const { waited } = this.#borrower
+    return waited && this.waiting > waiting ? timed(given, waited) : given
   }
 
   release(connection: RoutedConnection, doubt: boolean): void {
@@ -66,5 +83,17 @@ export class Lease implements ConnectionSource {
   /** For the budget alone: the lease has got this connection. */
   took(slot: Slot): void {
     this.#slots.push(slot)
+  }
+}
+
+async function timed(
+  given: Promise<RoutedConnection>,
+  waited: (milliseconds: number) => void
+): Promise<RoutedConnection> {
+  const from = performance.now()
+  try {
+    return await given
+  } finally {
+    waited(performance.now() - from)
   }
 }

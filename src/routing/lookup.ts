@@ -1,5 +1,7 @@
 import type { Revision, RouteKey } from '../catalog/routes.js'
 import { asSaasctlError, SaasctlError } from '../errors.js'
+import { Reloads } from './reloads.js'
+import { isOlder, Told } from './told.js'
 
 /** What the lookup needs to know of a route; the rest is for those who use it. */
 export interface Routed {
@@ -11,6 +13,8 @@ export interface Routed {
 
 export interface LookupOptions<Route extends Routed> {
   load(key: RouteKey): Promise<Route | undefined>
+  /** The routes of these tenants; one that is missing has none. */
+  loadMany(tenantIds: string[]): Promise<Route[]>
   /** How long a route is believed without asking again, with up to a quarter more or less. */
   ttlMs: number
   /** How long "there is no such tenant" is believed. */
@@ -42,10 +46,10 @@ export class Lookup<Route extends Routed> {
   readonly #loading = new Map<string, Promise<Route | undefined>>()
   /** By tenant: its keys, and the newest revision that anybody has told us of. */
   readonly #tenants = new Map<string, { keys: Set<string>; newest: number; route: Route | undefined }>()
-  /** Counts changes: a "no such tenant" that was loaded before the last one is not kept. */
-  #changes = 0
-  /** While anything is loading: what was said to have changed, and when, for loads that began before. */
-  readonly #told = new Map<string, { change: number; revision: number }>()
+  /** Names that lead nowhere. */
+  readonly #absent = new Set<string>()
+  readonly #told = new Told()
+  readonly #reloads = new Reloads(tenantIds => this.#reload(tenantIds))
   /** Known routes are given at once, stale or not: a dead catalog must not cost each request a time-out. */
   catalogDown = false
   /** Answers that were older than they should be, because the catalog was away. */
@@ -88,20 +92,22 @@ export class Lookup<Route extends Routed> {
 
   /** Somebody says that the tenant has this revision now; 0 when only that it changed. */
   invalidate(tenantId: string, revision: number): void {
-    this.#tell(tenantId, revision)
-    for (const [name, entry] of this.#entries) if (entry.route === undefined) this.#entries.delete(name)
+    this.#told.tenant(tenantId, revision)
+    for (const name of this.#absent) this.#entries.delete(name)
+    this.#absent.clear()
     const known = this.#tenants.get(tenantId)
     if (!known) return
     if (revision !== 0 && revision <= (known.route?.revision ?? -1)) return
     known.newest = Math.max(known.newest, revision)
     for (const name of known.keys) this.#entries.delete(name)
     known.keys.clear()
-    void this.#reload(tenantId)
+    // Those who hold the tenant's connections must hear of it also when nobody asks.
+    this.#reloads.add(tenantId)
   }
 
   /** Every tenant of the plan is loaded again. */
   invalidatePlan(plan: string): void {
-    this.#tell(planNamed(plan), 0)
+    this.#told.plan(plan)
     for (const [tenantId, { route }] of this.#tenants) if (route?.plan === plan) this.invalidate(tenantId, 0)
   }
 
@@ -135,30 +141,38 @@ export class Lookup<Route extends Routed> {
     for (const entry of this.#entries.values()) if (entry.route) Object.assign(entry, this.#lifetimes(now))
   }
 
-  /** A change is followed up at once: those who hold the tenant's connections must hear of it also when nobody asks. */
-  async #reload(tenantId: string): Promise<void> {
+  async #reload(tenantIds: string[]): Promise<void> {
+    const loaded = this.#told.loading()
     try {
-      await this.find({ by: 'id', value: tenantId })
-    } catch {
-      // The catalog is away; whoever asks next tries again, and finds nothing old in the cache.
+      const began = this.#told.changes
+      const routes = new Map((await this.#options.loadMany(tenantIds)).map(route => [route.tenantId, route]))
+      for (const tenantId of tenantIds) {
+        const route = routes.get(tenantId)
+        if (!route) this.#gone(tenantId)
+        // Whoever told of something newer meanwhile has asked for it to be loaded once more.
+        else if (!this.#isLate(route, began)) this.#keep(nameOf({ by: 'id', value: tenantId }), route)
+      }
+    } finally {
+      loaded()
     }
   }
 
   async #load(name: string, key: RouteKey): Promise<Route | undefined> {
-    const before = this.#changes
-    const loading = this.#ask(name, key, before)
+    const loaded = this.#told.loading()
+    const loading = this.#ask(name, key)
     this.#loading.set(name, loading)
     try {
       return await loading
     } finally {
       this.#loading.delete(name)
-      if (this.#loading.size === 0) this.#told.clear()
+      loaded()
     }
   }
 
-  async #ask(name: string, key: RouteKey, before: number): Promise<Route | undefined> {
+  async #ask(name: string, key: RouteKey): Promise<Route | undefined> {
+    const before = this.#told.changes
     for (let tries = 1; ; tries += 1) {
-      const began = this.#changes
+      const began = this.#told.changes
       let route: Route | undefined
       try {
         route = await this.#options.load(key)
@@ -170,7 +184,7 @@ export class Lookup<Route extends Routed> {
         return route
       }
       if (route === undefined && key.by === 'id') this.#gone(key.value)
-      if (route !== undefined || this.#changes === before) this.#keep(name, route)
+      if (route !== undefined || this.#told.changes === before) this.#keep(name, route)
       return route
     }
   }
@@ -179,15 +193,7 @@ export class Lookup<Route extends Routed> {
   #isLate(route: Route, began: number): boolean {
     const known = this.#tenants.get(route.tenantId)
     if (known && (route.revision < known.newest || (known.route && isOlder(route, known.route)))) return true
-    return [route.tenantId, planNamed(route.plan)].some(subject => {
-      const told = this.#told.get(subject)
-      return told !== undefined && told.change > began && (told.revision === 0 || told.revision > route.revision)
-    })
-  }
-
-  #tell(subject: string, revision: number): void {
-    this.#changes += 1
-    if (this.#loading.size > 0) this.#told.set(subject, { change: this.#changes, revision })
+    return this.#told.since(began, route)
   }
 
   #usable(name: string): Route | undefined {
@@ -213,7 +219,9 @@ export class Lookup<Route extends Routed> {
       ? this.#lifetimes(now)
       : { freshUntil: now + negativeTtlMs, usableUntil: now + negativeTtlMs }
     this.#touch(name, { route, ...lifetimes })
+    this.#absent.delete(name)
     if (route) this.#know(name, route)
+    else this.#absent.add(name)
     if (this.#entries.size > size) this.#evict()
   }
 
@@ -260,6 +268,7 @@ export class Lookup<Route extends Routed> {
     const [oldest] = this.#entries
     if (!oldest) return
     const [name, { route }] = oldest
+    this.#absent.delete(name)
     const known = route && this.#tenants.get(route.tenantId)
     if (!known) return void this.#entries.delete(name)
     this.#forget(name, known.keys)
@@ -268,16 +277,6 @@ export class Lookup<Route extends Routed> {
     // Nobody would hear of its changes any more, so nobody may hold its connections.
     this.#options.onChanged(route.tenantId, undefined)
   }
-}
-
-function planNamed(plan: string): string {
-  return `plan ${plan}`
-}
-
-/** A plan counts its own changes; between two plans of one tenant the tenant's revision has grown. */
-function isOlder(one: Routed, other: Routed): boolean {
-  if (one.revision !== other.revision) return one.revision < other.revision
-  return one.plan === other.plan && one.planRevision < other.planRevision
 }
 
 function nameOf({ by, value }: RouteKey): string {

@@ -1,4 +1,4 @@
-import type { RoutedConnection, RoutingEngine } from '../engines/routing.js'
+import type { RoutedConnection, RoutedWay, RoutingEngine } from '../engines/routing.js'
 import { SaasctlError } from '../errors.js'
 import { Breaker } from './breaker.js'
 import type { BudgetStatistics } from './budget/options.js'
@@ -23,7 +23,6 @@ export interface PlacesOptions {
   onCrowded(route: Route): void
   /** The database at the tenant's place is another one. */
   onWrong(tenant: string): void
-  waited?(milliseconds: number, tenant: string): void
 }
 
 interface Place {
@@ -100,16 +99,20 @@ export class Places {
     this.#leave(route.tenantId)
     const { connections } = route.rules.limits
     const breaker = new Breaker({ what: `The database of tenant ${route.slug}`, counts: error => !isFull(error) })
+    const enter = async (act: (way: RoutedWay) => Promise<RoutedConnection>) => {
+      try {
+        const guarded = () => breaker.run(async () => act(await this.#way(route)))
+        return await server.breaker.run(guarded, route.tenantId)
+      } catch (error) {
+        throw this.#closedTo(route, error)
+      }
+    }
+    const repoint = engine.repoint?.bind(engine)
     const pool = server.budget.tenant({
       name: route.slug,
       connections,
-      open: async () => {
-        try {
-          return await server.breaker.run(() => breaker.run(() => this.#open(engine, route)), route.tenantId)
-        } catch (error) {
-          throw this.#closedTo(route, error)
-        }
-      }
+      open: () => enter(way => engine.open(way)),
+      repoint: repoint && (former => enter(way => repoint(former, way)))
     })
     this.#places.set(route.tenantId, { way: route.way, pool, connections, crowdedAt: 0, alone: undefined })
     return pool
@@ -139,9 +142,9 @@ export class Places {
     await Promise.all([...budgets.values()].map(budget => budget.shutdown(deadlineMs)))
   }
 
-  async #open(engine: RoutingEngine, route: Route): Promise<RoutedConnection> {
+  async #way(route: Route): Promise<RoutedWay> {
     const { applicationName, connectTimeoutMs } = this.#options
-    return engine.open({
+    return {
       address: route.address,
       database: route.database,
       databaseId: route.databaseId,
@@ -150,7 +153,7 @@ export class Places {
       applicationName,
       statementTimeoutMs: route.rules.limits.statementTimeoutMs,
       connectTimeoutMs
-    })
+    }
   }
 
   /** Whatever keeps a tenant's connections from being opened is 503 for this tenant, and its details are the cause's. */
@@ -202,13 +205,12 @@ export class Places {
     const known = this.#servers.get(serverId)
     if (known || this.#closed) return known ?? Promise.reject(new Error('the router is closed'))
     const made = this.#options.share(serverId).then(max => {
-      const { acquireMs, waited, onServer } = this.#options
+      const { acquireMs, onServer } = this.#options
       return {
         budget: new ServerBudget({
           name,
           max,
-          ...(acquireMs !== undefined && { acquireMs }),
-          ...(waited && { waited })
+          ...(acquireMs !== undefined && { acquireMs })
         }),
         breaker: new Breaker({
           what: `The server ${name}`,

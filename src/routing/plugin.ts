@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { DataSource, EntityManager } from 'typeorm'
-import { SaasctlError } from '../errors.js'
-import { Door, type Entry, type Refused } from './door.js'
+import { Door, type Refused } from './door.js'
+import { ENTRY, entered, entryOf, leave, withoutTenant } from './entry.js'
 import { endWithLastRequests } from './last-requests.js'
 import { SecurityEvents } from './observe/events.js'
 import { survivingForgottenAwaits } from './observe/forgotten.js'
@@ -44,55 +44,49 @@ export interface PluginOptions {
    * suspended, say. Whoever proves nothing gets the one refusal.
    */
   onRefused?: (refused: Refused, request: FastifyRequest, reply: FastifyReply) => void | Promise<void>
+  /**
+   * Answers a tenant's trouble with 503 and Retry-After, and a failed statement with a plain 500 where no error handler is
+   * set. A route's own `errorHandler` goes first; false leaves all to the application, which then sees hosts and SQL. True.
+   */
+  safeErrors?: boolean
 }
 
-/** Where a request keeps what the router knows of it: a property that exists from the start, so that requests keep one shape. */
-const ENTRY = Symbol('saasctl.entry')
-type Stateful = FastifyRequest & { [ENTRY]: Entry | null }
-
-async function plugin(app: FastifyInstance, { tenants, resolve, onRefused }: PluginOptions): Promise<void> {
+async function plugin(
+  app: FastifyInstance,
+  { tenants, resolve, onRefused, safeErrors = true }: PluginOptions
+): Promise<void> {
   const everywhere = chooseSources(resolve)
   const events = new SecurityEvents(
     (action, payload) => tenants.event(action, payload),
     reason => app.log.warn({ reason }, 'a security event was not written')
   )
-  const door = new Door({
-    tenants,
-    onRefused,
-    events,
-    enter: (request, entry) => {
-      ;(request as Stateful)[ENTRY] = entry
-    }
-  })
+  const door = new Door({ tenants, onRefused, events })
   decorate(app, tenants)
   endWithLastRequests(app)
 
   // Each route gets its own hook, made once: a wrong name of a source stops the start, and a request looks nothing up. It runs
   // after the application's own onRequest hooks, so that what they verified is there.
   const ours = new WeakSet<object>()
-  const onError = safeErrorHandler(tenants, request => (request as Stateful)[ENTRY]?.session)
+  const onError = safeErrors ? safeErrorHandler(tenants) : undefined
   app.addHook('onRoute', route => {
     const choice = route.config?.tenant
     const before = [route.onRequest ?? []].flat()
     // A HEAD route is made from its GET, hook included.
     if (choice === false || before.some(hook => ours.has(hook))) return
-    const hook = door.hook(choice === undefined ? everywhere : chooseSources(resolve, choice))
+    const sources = choice === undefined ? everywhere : chooseSources(resolve, choice)
+    const hook = door.hook(sources, `${[route.method].flat().join(' ')} ${route.url}`)
     ours.add(hook)
     route.onRequest = [...before, hook]
-    route.errorHandler ??= onError
+    if (onError) route.errorHandler ??= onError
   })
   app.addHook('onResponse', (request, reply, done) => {
-    const entry = (request as Stateful)[ENTRY]
-    if (entry) tenants.observer.answered?.(entry.session.route, reply.statusCode, reply.elapsedTime)
-    leave(request)
-    done()
-  })
-  app.addHook('onRequestAbort', (request, done) => {
+    const entry = entryOf(request)
+    if (entry && !entry.over) tenants.observer.answered?.(entry.session.route, reply.statusCode, reply.elapsedTime)
     leave(request)
     done()
   })
   const stopSurviving = survivingForgottenAwaits(error =>
-    app.log.error({ code: error.code }, 'database work that nobody awaited was stopped with its request')
+    app.log.error({ code: error.code, ...error.data }, 'database work that nobody awaited was stopped with its request')
   )
   app.addHook('onClose', async () => {
     await tenants.close()
@@ -105,38 +99,22 @@ function decorate(app: FastifyInstance, tenants: Tenants): void {
   app.decorateRequest(ENTRY, null)
   app.decorateRequest('tenant', {
     getter(this: FastifyRequest) {
-      return entryOf(this).session.tenant
+      return entered(this).session.tenant
     }
   } as never)
   app.decorateRequest('tenantIdentity', {
     getter(this: FastifyRequest) {
-      return entryOf(this).identity
+      return entered(this).identity
     }
   } as never)
+  // What gives a promise never throws beside it.
   app.decorateRequest('tenantDb', function (this: FastifyRequest) {
-    return entryOf(this).session.db()
+    return entryOf(this)?.session.db() ?? Promise.reject(withoutTenant())
   })
   app.decorateRequest('tenantTransaction', function <
     T
   >(this: FastifyRequest, work: (manager: EntityManager) => Promise<T>) {
-    return entryOf(this).session.transaction(work)
-  })
-}
-
-function leave(request: FastifyRequest): void {
-  const entry = (request as Stateful)[ENTRY]
-  if (!entry) return
-  ;(request as Stateful)[ENTRY] = null
-  const left = entry.session.end()
-  if (left > 0) request.log.warn({ connections: left }, 'the handler did not await its database work; it was stopped')
-  entry.guard.leave()
-}
-
-function entryOf(request: FastifyRequest): Entry {
-  const entry = (request as Stateful)[ENTRY]
-  if (entry) return entry
-  throw new SaasctlError('FAILED', 'This request is for no tenant, or has ended.', {
-    hint: 'Use request.tenant within the handler, on routes whose config does not say tenant: false.'
+    return entryOf(this)?.session.transaction(work) ?? Promise.reject(withoutTenant())
   })
 }
 

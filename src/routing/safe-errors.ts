@@ -1,7 +1,8 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { SaasctlError } from '../errors.js'
-import { sendError } from './answers.js'
-import type { TenantSession } from './session.js'
+import { isTrouble, sendFailed, sendTrouble } from './answers.js'
+import { isFromDatabase, sqlStateOf } from './database-errors.js'
+import { entryOf } from './entry.js'
 import type { Tenants } from './tenants.js'
 
 /** Fastify's own, which answers with the error's message: of a database's error that names tables, columns and values. */
@@ -12,28 +13,31 @@ const FASTIFY_DEFAULT = 'defaultErrorHandler'
  * and a failed statement of the application's is a plain 500. Whatever else it is, and every statement's error in an
  * application with an error handler of its own, is left to the handlers around it.
  */
-export function safeErrorHandler(tenants: Tenants, sessionOf: (request: FastifyRequest) => TenantSession | undefined) {
+export function safeErrorHandler(tenants: Tenants) {
   return async (error: FastifyError, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const session = sessionOf(request)
-    const ours = session && (await tenants.explain(session.route, error))
-    if (ours) {
-      // Its own words may name a host or a database; its code says what an operator needs.
-      request.log.error({ code: ours.code, tenantId: session.route.tenantId }, 'not served')
-      tenants.observer.turnedAway?.(session.route, ours.code)
-      return sendError(reply, ours)
+    const route = entryOf(request)?.session.route
+    const ours = error instanceof SaasctlError ? error : route && (await tenants.explain(route, error))
+    if (ours && isTrouble(ours)) {
+      request.log.error(facts(ours, error), 'not served')
+      if (route) tenants.observer.turnedAway?.(route, ours.code)
+      return sendTrouble(reply, ours)
     }
-    if (isFromDatabase(error) && request.server.errorHandler.name === FASTIFY_DEFAULT) {
-      request.log.error({ code: sqlStateOf(error), tenantId: session?.route.tenantId }, 'a statement failed')
-      return sendError(reply, new SaasctlError('FAILED', 'A statement failed.'))
+    if ((ours || isFromDatabase(error)) && request.server.errorHandler.name === FASTIFY_DEFAULT) {
+      request.log.error(facts(ours, error), ours ? 'the request failed' : 'a statement failed')
+      return sendFailed(reply)
     }
     throw error
   }
 }
 
-/** TypeORM's QueryFailedError and its kind, told by what they carry: the class is another in every copy of TypeORM. */
-const isFromDatabase = (error: object) => 'driverError' in error
-
-function sqlStateOf(error: object): string | undefined {
-  const { driverError } = error as { driverError?: { code?: unknown } }
-  return typeof driverError?.code === 'string' ? driverError.code : undefined
+/** For the log. The words of either may name a host, a database or a value, so they stay out of it. */
+function facts(ours: SaasctlError | undefined, thrown: unknown) {
+  const { cause } = ours ?? {}
+  const sqlState = thrown instanceof SaasctlError ? undefined : sqlStateOf(thrown)
+  return {
+    ...(ours && { code: ours.code }),
+    ...(ours?.data?.['where'] !== undefined && { where: ours.data['where'] }),
+    ...(cause instanceof SaasctlError && { cause: cause.code }),
+    ...(sqlState !== undefined && { sqlState })
+  }
 }

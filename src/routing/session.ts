@@ -1,23 +1,29 @@
 import type { DataSource, EntityManager } from 'typeorm'
-import { SaasctlError } from '../errors.js'
+import type { SaasctlError } from '../errors.js'
+import { leaseEnded } from './budget/refusals.js'
 import type { Lease } from './lease.js'
 import type { Route } from './route.js'
-import { checkSchema, type Tenant, tenantOf } from './tenant.js'
+import { type Tenant, tenantOf } from './tenant.js'
 import type { Tenants } from './tenants.js'
 
 /** One request's or callback's use of a tenant, from its first word to its end. */
 export class TenantSession {
-  readonly tenant: Tenant
   readonly route: Route
+  /** The route of the request, when it is one's. */
+  readonly where: string | undefined
   readonly #tenants: Tenants
   #lease: Lease | undefined
   #dataSource: Promise<DataSource> | undefined
   #over = false
 
-  constructor(tenants: Tenants, route: Route) {
+  constructor(tenants: Tenants, route: Route, where?: string) {
     this.#tenants = tenants
     this.route = route
-    this.tenant = tenantOf(route)
+    this.where = where
+  }
+
+  get tenant(): Tenant {
+    return tenantOf(this.route)
   }
 
   /**
@@ -25,7 +31,7 @@ export class TenantSession {
    * the program does not know the tenant's schema, TENANT_REFUSED when the tenant was closed meanwhile.
    */
   db(): Promise<DataSource> {
-    this.#dataSource ??= this.#open()
+    this.#dataSource ??= this.#over ? Promise.reject(this.#late()) : this.#open()
     return this.#dataSource
   }
 
@@ -41,20 +47,16 @@ export class TenantSession {
   }
 
   async #open(): Promise<DataSource> {
-    const { dataSource, lease } = await this.#tenants.lend(this.route, route =>
-      checkSchema(route, this.#tenants.schema)
-    )
+    const { dataSource, lease } = await this.#tenants.lend(this)
     this.#lease = lease
     if (this.#over) {
       lease.end()
-      throw new SaasctlError(
-        'LEASE_ENDED',
-        `The database of tenant ${this.route.slug} was asked for after the request had ended.`,
-        {
-          hint: 'Await what uses it before the request or callback ends.'
-        }
-      )
+      throw this.#late()
     }
     return dataSource
+  }
+
+  #late(): SaasctlError {
+    return leaseEnded(this.route.slug, this.where)
   }
 }

@@ -1,4 +1,4 @@
-import type { ConnectionSource, RoutedConnection } from '../engines/routing.js'
+import type { RoutedConnection } from '../engines/routing.js'
 import type { SaasctlError } from '../errors.js'
 import { Ceiling } from './budget/ceiling.js'
 import { Chain, Link } from './budget/chain.js'
@@ -6,7 +6,7 @@ import { wayClosed } from './budget/refusals.js'
 import type { Slot } from './budget/slot.js'
 import type { Waiter } from './budget/waiter.js'
 import type { ServerBudget } from './budget.js'
-import { Lease } from './lease.js'
+import { type Borrower, Lease } from './lease.js'
 
 export interface TenantPoolOptions {
   /** The tenant, for messages and metrics. */
@@ -15,6 +15,8 @@ export interface TenantPoolOptions {
   connections: number
   /** Opens one; the budget calls it when there is room. */
   open(): Promise<RoutedConnection>
+  /** Makes another tenant's connection this one's instead, where the engine can. */
+  repoint?: ((former: RoutedConnection) => Promise<RoutedConnection>) | undefined
 }
 
 /**
@@ -45,15 +47,25 @@ export class TenantPool {
   /** Its part in the weight of all tenants that have a connection. */
   weight = 0
 
+  /** The last attempt to get a connection failed. */
+  failing = false
+
+  readonly #repoint: TenantPoolOptions['repoint']
   #draining: Promise<number> | undefined
   #drained: (() => void) | undefined
   #cut = 0
 
-  constructor(budget: ServerBudget, { name, connections, open }: TenantPoolOptions) {
+  constructor(budget: ServerBudget, { name, connections, open, repoint }: TenantPoolOptions) {
     this.budget = budget
     this.name = name
     this.open = open
+    this.#repoint = repoint
     this.ceiling = new Ceiling(connections)
+  }
+
+  /** Not after a failure: to refuse a login on a connection that is there already, MariaDB takes a second of its time. */
+  get repoint(): TenantPoolOptions['repoint'] {
+    return this.failing ? undefined : this.#repoint
   }
 
   /** Connections that count against the limits. */
@@ -83,9 +95,9 @@ export class TenantPool {
   }
 
   /** The right to borrow connections until `end`. Throws ROUTER_BUDGET once the pool drains: the new way must be taken. */
-  lease(ran?: ConnectionSource['ran']): Lease {
+  lease(borrower: Borrower = {}): Lease {
     if (this.#draining) throw wayClosed(this.name)
-    const lease = new Lease(this, ran)
+    const lease = new Lease(this, borrower)
     this.leases.append(lease.ofTenant)
     return lease
   }
@@ -123,6 +135,12 @@ export class TenantPool {
       this.trim()
       this.settled()
     }
+  }
+
+  /** For the budget: a connection was opened, or turned to this tenant. */
+  opened(): void {
+    this.failing = false
+    this.ceiling.opened()
   }
 
   /** For the budget: a connection is gone; perhaps it was the last that a drain waits for. */

@@ -1,25 +1,24 @@
 import type { DataSource } from 'typeorm'
-import type { Catalog } from '../catalog/catalog.js'
 import { routerEvent, routerInvalidate } from '../catalog/routers.js'
-import { findRoute, type RouteKey } from '../catalog/routes.js'
-import type { EntityOptions, EntityTemplate, RoutingEngine } from '../engines/routing.js'
+import { findRoute, findRoutes, type RouteKey } from '../catalog/routes.js'
+import type { EntityOptions } from '../engines/routing.js'
 import { SaasctlError } from '../errors.js'
 import { isUuid, quoteInput } from '../names.js'
 import type { KeyStore } from '../secrets/keystore.js'
+import { EntitySet, type EntitySetParts } from './entity-set.js'
 import type { Lease } from './lease.js'
 import { Listener } from './listener.js'
 import { Lookup } from './lookup.js'
-import type { Metrics, MetricsOptions } from './observe/metrics.js'
-import { type Observer, together } from './observe/observer.js'
-import type { Tracing } from './observe/tracing.js'
+import type { Observer } from './observe/observer.js'
+import { startWatch, Watch, type WatchOptions } from './observe/watch.js'
 import { Places } from './places.js'
 import { type Route, routeOf } from './route.js'
 import { TenantSession } from './session.js'
 import { Shares } from './shares.js'
-import type { SchemaRange } from './tenant.js'
+import { checkSchema, type SchemaRange } from './tenant.js'
 import type { TenantPool } from './tenant-pool.js'
 
-export interface TenantsOptions extends EntityOptions {
+export interface TenantsOptions extends EntityOptions, WatchOptions {
   /** The application's name, in the catalog's list of routers and in each session's application_name. */
   service?: string
   /** Migrations that this program works with. */
@@ -36,10 +35,6 @@ export interface TenantsOptions extends EntityOptions {
   pollMs?: number
   /** Tenants to remember; 10,000. */
   remember?: number
-  /** Prometheus metrics, which `tenants.metrics()` gives; true for the usual ones in a registry of the router's own. */
-  metrics?: MetricsOptions | boolean
-  /** Spans through OpenTelemetry's API. */
-  tracing?: boolean
   /** What an operator should know: a catalog or server that is away, a database that is another one, cut requests. */
   onNotice?: (notice: Notice) => void
 }
@@ -51,12 +46,8 @@ export interface Notice {
   server?: string
 }
 
-export interface TenantsParts {
-  catalog: Catalog
+export interface TenantsParts extends EntitySetParts {
   keys: KeyStore
-  /** The engines that tenants may be on. */
-  engines: ReadonlyArray<Route['engine']>
-  engine(name: Route['engine']): Promise<RoutingEngine>
 }
 
 const defaults = { drainMs: 30_000, connectTimeoutMs: 5_000, staleMs: 3_600_000, pollMs: 2_000, remember: 10_000 }
@@ -66,20 +57,16 @@ const WAYS = 5
 
 /** Tenants for programs: finds where one is and lends its database, within the server's budget and the plan's limits. */
 export class Tenants {
-  readonly schema: SchemaRange
-  /** Whoever watches; set by `start`. */
-  observer: Observer = {}
+  readonly #schema: SchemaRange
   readonly #parts: TenantsParts
-  readonly #entities: EntityOptions
-  readonly #templates = new Map<Route['engine'], Promise<EntityTemplate>>()
+  readonly #entities: EntitySet
   readonly #lookup: Lookup<Route>
   readonly #listener: Listener
   readonly #places: Places
   readonly #shares: Shares
   readonly #drainMs: number
-  readonly #watching: Pick<TenantsOptions, 'metrics' | 'tracing'>
-  #metrics: Metrics | undefined
-  #tracing: Tracing | undefined
+  readonly #watching: WatchOptions
+  #watch = new Watch()
   #catalogUp = true
   #closing: Promise<void> | undefined
 
@@ -87,8 +74,10 @@ export class Tenants {
     const { service = 'app', schema = {}, onNotice = () => {} } = options
     const settings = { ...defaults, ...withoutUndefined(options) }
     this.#parts = parts
-    this.#entities = options
-    this.schema = schema
+    const { entities, subscribers, namingStrategy, entityPrefix, logger } = options
+    const wish = withoutUndefined({ entities, subscribers, namingStrategy, entityPrefix, logger })
+    this.#entities = new EntitySet(parts, wish)
+    this.#schema = schema
     this.#drainMs = settings.drainMs
     this.#watching = options
     this.#shares = new Shares(parts.catalog, {
@@ -102,7 +91,6 @@ export class Tenants {
       drainMs: settings.drainMs,
       connectTimeoutMs: settings.connectTimeoutMs,
       applicationName: `${service}/${this.#shares.instance}`.slice(0, 63),
-      waited: (milliseconds, slug) => this.observer.waited?.(milliseconds, slug),
       ...(options.acquireMs !== undefined && { acquireMs: options.acquireMs }),
       onCut: (tenant, leases) =>
         onNotice({
@@ -129,6 +117,10 @@ export class Tenants {
         const row = await findRoute(parts.catalog, key)
         return row && routeOf(row, parts.keys)
       },
+      loadMany: async tenantIds => {
+        const rows = await findRoutes(parts.catalog, tenantIds)
+        return rows.map(row => routeOf(row, parts.keys))
+      },
       ttlMs: 300_000,
       negativeTtlMs: 5_000,
       staleMs: settings.staleMs,
@@ -152,9 +144,17 @@ export class Tenants {
 
   /** Builds the entities' metadata, says that this router lives, and listens. ROUTER_ENTITIES for entities that cannot be shared. */
   async start(): Promise<void> {
-    // The mistake must show at start, not at the first tenant's first query.
-    await Promise.all(this.#parts.engines.map(name => this.#template(name)))
-    await this.#watch()
+    await this.#entities.tryOut()
+    // Asking an engine loads its driver: only where spans need to know.
+    const systems = this.#watching.tracing ? await this.#systems() : new Map<string, string>()
+    this.#watch = await startWatch(
+      this.#watching,
+      {
+        servers: () => this.#places.statistics(),
+        lookup: () => ({ known: this.#lookup.size, stale: this.#lookup.stale, catalogUp: this.#catalogUp })
+      },
+      ({ engine }) => systems.get(engine) ?? engine
+    )
     await this.#shares.start(() => this.#places.budgets())
     await this.#listener.start()
   }
@@ -169,8 +169,9 @@ export class Tenants {
     return this.#lookup.find(key)
   }
 
-  session(route: Route): TenantSession {
-    return new TenantSession(this, route)
+  /** `where` is the request's route, for messages. */
+  session(route: Route, where?: string): TenantSession {
+    return new TenantSession(this, route, where)
   }
 
   /** Lends the tenant's database until the callback settles; for jobs and scripts. TENANT_REFUSED when it is not to be had. */
@@ -189,21 +190,20 @@ export class Tenants {
   }
 
   /** For sessions: a DataSource over a lease of the tenant's connections, by the way that is right now. */
-  async lend(asked: Route, check: (route: Route) => void): Promise<{ dataSource: DataSource; lease: Lease }> {
-    const [route, pool] = await this.#way(asked, check)
-    const { queried } = this.observer
-    const lease = pool.lease(queried && ((milliseconds, failed) => queried(route, milliseconds, failed)))
+  async lend({ route: asked, where }: TenantSession): Promise<{ dataSource: DataSource; lease: Lease }> {
+    const [route, pool] = await this.#way(asked)
+    const lease = pool.lease(this.#watch.borrower(route, where))
     const engine = await this.#parts.engine(route.engine)
-    return { lease, dataSource: engine.dataSource(await this.#template(route.engine), route.database, lease) }
+    return { lease, dataSource: engine.dataSource(await this.#entities.template(route.engine), route.database, lease) }
   }
 
   /** A way that was right a moment ago may be no more after anything was waited for: then it is looked for again. */
-  async #way(asked: Route, check: (route: Route) => void): Promise<[Route, TenantPool]> {
+  async #way(asked: Route): Promise<[Route, TenantPool]> {
     let route: Route | undefined = asked
     for (let tries = 1; ; tries += 1) {
       if (!this.#lookup.isCurrent(route)) route = await this.find({ by: 'id', value: asked.tenantId })
       if (route?.status !== 'active') throw refused(asked.slug)
-      check(route)
+      checkSchema(route, this.#schema)
       const pool = this.#places.ready(route) ?? (await this.#places.pool(route))
       if ((this.#lookup.isCurrent(route) && !pool.draining) || tries === WAYS) return [route, pool]
     }
@@ -228,38 +228,19 @@ export class Tenants {
     this.#lookup.invalidate(route.tenantId, 0)
   }
 
+  /** Whoever watches, once it has started. */
+  get observer(): Observer {
+    return this.#watch.observer
+  }
+
   /** The trace that is active here; undefined without tracing. */
   traceId(): string | undefined {
-    return this.#tracing?.traceId()
+    return this.#watch.traceId
   }
 
   /** The router's metrics in Prometheus' text format, with the registry's content type. USAGE unless they were asked for. */
   async metrics(): Promise<{ contentType: string; text: string }> {
-    if (!this.#metrics) {
-      throw new SaasctlError('USAGE', 'This router keeps no metrics.', {
-        hint: 'Start it with the option metrics: true.'
-      })
-    }
-    const { registry } = this.#metrics
-    return { contentType: registry.contentType, text: await registry.metrics() }
-  }
-
-  async #watch(): Promise<void> {
-    const { metrics, tracing } = this.#watching
-    if (metrics) {
-      const { startMetrics } = await import('./observe/metrics.js')
-      this.#metrics = await startMetrics(metrics === true ? {} : metrics, {
-        servers: () => this.#places.statistics(),
-        lookup: () => ({ known: this.#lookup.size, stale: this.#lookup.stale, catalogUp: this.#catalogUp })
-      })
-    }
-    if (tracing) {
-      const { startTracing } = await import('./observe/tracing.js')
-      const systems = new Map<string, string>()
-      for (const name of this.#parts.engines) systems.set(name, (await this.#parts.engine(name)).system)
-      this.#tracing = await startTracing(({ engine }) => systems.get(engine) ?? engine)
-    }
-    this.observer = together([this.#metrics, this.#tracing].filter(observer => observer !== undefined))
+    return this.#watch.metrics()
   }
 
   /** Takes no more work, lets what has begun finish until the deadline, and closes everything. */
@@ -270,19 +251,15 @@ export class Tenants {
 
   async #close(deadlineMs: number): Promise<void> {
     await this.#places.close(deadlineMs)
+    this.#watch.stop()
     await this.#listener.close()
     await this.#shares.close()
     await this.#parts.catalog.close()
   }
 
-  #template(name: Route['engine']): Promise<EntityTemplate> {
-    const known = this.#templates.get(name)
-    if (known) return known
-    const { entities, subscribers, namingStrategy, entityPrefix, logger } = this.#entities
-    const wish = withoutUndefined({ entities, subscribers, namingStrategy, entityPrefix, logger })
-    const built = this.#parts.engine(name).then(engine => engine.template(wish))
-    this.#templates.set(name, built)
-    return built
+  async #systems(): Promise<Map<string, string>> {
+    const { engines, engine } = this.#parts
+    return new Map(await Promise.all(engines.map(async name => [name, (await engine(name)).system] as const)))
   }
 }
 

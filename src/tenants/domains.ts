@@ -12,13 +12,13 @@ import {
 import { SaasctlError } from '../errors.js'
 import { parseHostname } from '../names.js'
 import type { Context } from '../operations/kind.js'
-import { challengeOf, lookForProof, type Resolving, unproven } from './domain-proof.js'
+import { type Challenge, challengeOf, missingProof, type Resolving } from './domain-proof.js'
 import { lockForChange, mustFind } from './find.js'
 
 /** A tenant's domain, and what makes it route. */
 export interface TenantDomain extends HostnameRow {
   /** The TXT record that proves it. */
-  record: { name: string; type: 'TXT'; value: string }
+  record: Challenge
 }
 
 /** Notes that the tenant says the domain is its own. It does not route before `verifyDomain`. Again is fine. */
@@ -36,7 +36,8 @@ export async function addDomain(context: Context, slug: string, domain: string):
 
 /**
  * Looks for the proof in the DNS; from then on the domain routes to the tenant. DOMAIN_UNPROVEN says what was found instead,
- * DOMAIN_TAKEN when another tenant has proven it.
+ * DOMAIN_TAKEN when another tenant has proven it. Again is fine: it looks whether the proof is still there, and a domain that
+ * has lost it goes on routing, because a customer who tidies up the DNS must not be cut off. To end it is `removeDomain`.
  */
 export async function verifyDomain(
   context: Context,
@@ -46,14 +47,15 @@ export async function verifyDomain(
 ): Promise<TenantDomain> {
   const hostname = parseHostname(domain)
   const { id } = await mustFind(context.catalog, slug)
-  const { proof } = await mustHave(context.catalog, id, hostname, slug)
+  const { record, proof, verifiedAt } = withRecord(await mustHave(context.catalog, id, hostname, slug))
   // Outside the transaction: a slow name server must not hold the tenant's row.
-  await lookForProof(hostname, proof, resolving)
+  const missing = await missingProof(record, resolving)
+  if (missing !== undefined) throw unproven(hostname, missing, verifiedAt)
   return context.catalog
     .transaction(context.actor, async tx => {
       await lockForChange(tx, id, 'given a domain', ['active', 'suspended'])
       const now = await mustHave(tx, id, hostname, slug)
-      if (now.proof !== proof) throw unproven(hostname, 'it was added anew meanwhile')
+      if (now.proof !== proof) throw unproven(hostname, 'it was removed and added again meanwhile', now.verifiedAt)
       if (!now.verifiedAt) {
         await markProven(tx, id, hostname)
         tx.audit(tenantEvent(id, 'tenant.domain.verify', { hostname }))
@@ -94,6 +96,15 @@ async function mustHave(
   if (row) return row
   throw new SaasctlError('DOMAIN_NOT_FOUND', `Tenant ${slug} has no domain ${hostname}.`, {
     hint: `Add it with "saasctl tenant domain add ${slug} ${hostname}".`
+  })
+}
+
+function unproven(hostname: string, found: string, verifiedAt: Date | null): SaasctlError {
+  const what = verifiedAt ? `${hostname} routes, but its proof is gone` : `${hostname} is not proven`
+  return new SaasctlError('DOMAIN_UNPROVEN', `${what}: ${found}.`, {
+    hint: verifiedAt
+      ? 'Set the record again; or, if the domain has changed hands, remove it with "saasctl tenant domain remove".'
+      : 'Set the TXT record that "saasctl tenant domain list" shows; name servers may take minutes to tell of it.'
   })
 }
 

@@ -23,11 +23,11 @@ export const tenantPurge: Kind<TenantInput, DatabaseWork> = {
       commit: async (tx, { operation, database, tools }) => {
         const { tenantId, slug } = operation.input as TenantInput
         await unplace(tx, tenantId)
-        await forgetHostnames(tx, tenantId)
+        const domains = await forgetHostnames(tx, tenantId)
         await recordDropped(tx, database.id)
         await quarantineSlug(tx, slug, tenantId, tools.grace.slugSeconds)
         await setTenantStatus(tx, tenantId, 'purged')
-        tx.audit(tenantEvent(tenantId, 'tenant.purged', { database: database.name }))
+        tx.audit(tenantEvent(tenantId, 'tenant.purged', { database: database.name, domains }))
       }
     }
   ]

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { hostname, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { embedded } from '../embedded/embedded.js'
+import { isOver } from './over.js'
 
 /** Where the tests' own server and keys are. */
 export interface Home {
@@ -14,7 +15,8 @@ export interface Home {
   close(): Promise<void>
 }
 
-const prefix = (pid: number | string) => `saasctl-testing-${pid}-`
+/** The host is in it because containers may share a temporary folder, and never know each other's pids. */
+const prefix = `saasctl-testing-${hostname().replace(/[^a-z0-9]/gi, '')}-`
 
 /**
  * A home that is gone when it is closed or the process ends. What a killed process has left is removed by the next one.
@@ -22,7 +24,7 @@ const prefix = (pid: number | string) => `saasctl-testing-${pid}-`
  */
 export async function throwawayHome(path: string): Promise<Home> {
   await sweep(path)
-  const folder = await mkdtemp(join(tmpdir(), prefix(process.pid)))
+  const folder = await mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`))
   // A process that ends waits for nothing: another one does the work.
   const atExit = () => {
     spawnSync(process.execPath, [fileURLToPath(new URL('clear.js', import.meta.url)), folder, path], {
@@ -50,19 +52,12 @@ export async function clearHome(folder: string, path: string): Promise<void> {
 }
 
 async function sweep(path: string): Promise<void> {
-  const left = (await readdir(tmpdir())).flatMap(name => {
-    const [, pid = ''] = /^saasctl-testing-(\d+)-/.exec(name) ?? []
-    return pid !== '' && !lives(Number(pid)) ? join(tmpdir(), name) : []
-  })
-  // Somebody else's are theirs to remove.
-  for (const folder of left) await clearHome(folder, path).catch(() => {})
-}
-
-function lives(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  for (const name of await readdir(tmpdir())) {
+    const folder = join(tmpdir(), name)
+    const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : Number.NaN
+    if (Number.isNaN(pid)) continue
+    const { mtimeMs } = await stat(folder).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }))
+    // Somebody else's are theirs to remove.
+    if (isOver(pid, mtimeMs)) await clearHome(folder, path).catch(() => {})
   }
 }

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { SaasctlError } from '../errors.js'
+import { quoteInput } from '../names.js'
 
 export interface NoCrossing {
   /** At least two. */
   tenants: readonly string[]
-  /** Has the application store the mark as this tenant: in a name or a note that `read` shows again. */
+  /** Has the application store the mark as this tenant: in a name or a note that `read` shows again. Gives its answer. */
   write(tenant: string, mark: string): Promise<unknown>
   /** Asks the application, as this tenant, for what should hold the tenant's marks and nobody else's; any text. */
   read(tenant: string): Promise<string>
@@ -14,9 +15,13 @@ export interface NoCrossing {
   concurrency?: number
 }
 
+/** One write to so many reads. */
+const WRITE_EVERY = 25
+
 /**
  * Plants a mark in each tenant, then reads as all of them at once, in random order, with more marks written in between. Every
- * answer must hold a mark of the tenant that asked and of no other. CHECK_FOUND names the first crossing.
+ * answer must hold a mark of the tenant that asked and of no other. CHECK_FOUND names the first crossing; when it is thrown,
+ * nothing is under way any more.
  */
 export async function assertNoCrossing({
   tenants,
@@ -31,20 +36,23 @@ export async function assertNoCrossing({
     })
   }
   const marks = new Map(tenants.map(tenant => [tenant, `mark-${randomBytes(8).toString('hex')}`]))
-  for (const [tenant, mark] of marks) await write(tenant, mark)
-  for (const tenant of tenants) check(tenant, await read(tenant), marks, 0)
-  const order = Array.from({ length: requests }, (_, index) => tenants[index % tenants.length] ?? '')
-  shuffle(order)
-  let next = 0
-  const lane = async () => {
-    for (let index = next++; index < order.length; index = next++) {
-      const tenant = order[index] ?? ''
-      if (index % 50 === 25) await write(tenant, marks.get(tenant) ?? '')
-      check(tenant, await read(tenant), marks, index + 1)
-    }
+  let asked = 0
+  const plant = async (tenant: string) => checkStored(tenant, await write(tenant, marks.get(tenant) ?? ''))
+  const look = async (tenant: string) => {
+    asked += 1
+    const request = asked
+    check(tenant, await read(tenant), marks, request)
   }
-  await Promise.all(Array.from({ length: concurrency }, lane))
-  return { requests: order.length + tenants.length }
+  for (const tenant of tenants) await plant(tenant)
+  for (const tenant of tenants) await look(tenant)
+  const order = shuffled(Array.from({ length: requests }, (_, index) => tenants[index % tenants.length] ?? ''))
+  await atOnce(concurrency, order, async (tenant, index) => {
+    if (index % WRITE_EVERY === WRITE_EVERY - 1) await plant(tenant)
+    await look(tenant)
+  })
+  // Where the last marks went.
+  for (const tenant of tenants) await look(tenant)
+  return { requests: asked }
 }
 
 function check(tenant: string, answer: string, marks: Map<string, string>, request: number): void {
@@ -64,7 +72,7 @@ function check(tenant: string, answer: string, marks: Map<string, string>, reque
   if (text.includes(marks.get(tenant) ?? '')) return
   throw new SaasctlError(
     'CHECK_FOUND',
-    `Request ${request} was asked as ${tenant} and did not show what ${tenant} has stored.`,
+    `Request ${request} was asked as ${tenant} and did not show what ${tenant} has stored: ${quoteInput(text)}.`,
     {
       hint: 'Either `read` does not show what `write` stores, or the answer came from somewhere else.',
       data: { asked: tenant, request }
@@ -72,11 +80,41 @@ function check(tenant: string, answer: string, marks: Map<string, string>, reque
   )
 }
 
-function shuffle(list: string[]): void {
+/** An answer with a status is Fastify's `inject` or `fetch`; a mark that was refused would look like one that was lost. */
+function checkStored(tenant: string, answer: unknown): void {
+  const { statusCode, status = statusCode } = Object(answer) as { statusCode?: unknown; status?: unknown }
+  if (typeof status !== 'number' || status < 400) return
+  throw new SaasctlError(
+    'CHECK_FOUND',
+    `The application answered ${status} when it was to store a mark as ${tenant}.`,
+    {
+      hint: 'Look at what `write` sends, and for a connection that is kept from another request.',
+      data: { asked: tenant, status }
+    }
+  )
+}
+
+/** As many at once as there are lanes. After the first failure, which is thrown, nothing new begins. */
+async function atOnce(lanes: number, items: string[], work: (item: string, index: number) => Promise<void>) {
+  let next = 0
+  let failure: { error: unknown } | undefined
+  const lane = async () => {
+    for (let index = next++; index < items.length && !failure; index = next++) {
+      await work(items[index] ?? '', index).catch((error: unknown) => {
+        failure ??= { error }
+      })
+    }
+  }
+  await Promise.all(Array.from({ length: lanes }, lane))
+  if (failure) throw failure.error
+}
+
+function shuffled(list: string[]): string[] {
   for (let index = list.length - 1; index > 0; index -= 1) {
     const other = Math.floor(Math.random() * (index + 1))
     const kept = list[index] ?? ''
     list[index] = list[other] ?? ''
     list[other] = kept
   }
+  return list
 }

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { createCatalogLogin } from '../catalog/credentials.js'
-import { type Config, loadConfig } from '../config.js'
+import { listTenants, type TenantStatus } from '../catalog/tenants.js'
+import { type Config, type ConfigInput, loadConfig } from '../config.js'
 import { embeddedAdminUrl } from '../embedded/catalog.js'
 import { SaasctlError } from '../errors.js'
 import { open, type Saasctl } from '../saasctl.js'
 import { createTenant } from '../tenants/create.js'
 import { purgeTenant } from '../tenants/purge.js'
 import { type Home, keptHome, throwawayHome } from './home.js'
+import { isOver } from './over.js'
 
 export interface TestTenantsOptions {
   /** The project whose saasctl.json, templates and migrations count; the present folder. */
@@ -35,15 +37,17 @@ export interface TestTenants {
 
 /** Starts what an application's tests need. Close it in the test's teardown. */
 export async function testTenants(options: TestTenantsOptions = {}): Promise<TestTenants> {
-  const { project = '.', tenants = 2, template, plan } = options
+  const { project = '.', tenants = 2, plan } = options
   const { path } = loadConfig({ cwd: project })
+  // Nothing of the developer's own: neither a catalog nor keys that the environment or the file may name.
+  const ofProject = (flags: ConfigInput['flags'] = {}) => loadConfig({ cwd: project, env: { PATH: path }, flags })
+  const template = options.template ?? (await onlyTemplate(ofProject().templates))
   const home = options.keepIn === undefined ? await throwawayHome(path) : keptHome(options.keepIn)
   let saasctl: Saasctl | undefined
   try {
-    // Nothing of the developer's own: neither a catalog nor keys that the environment or the file may name.
-    const flags = { home: home.folder }
-    const config = loadConfig({ cwd: project, env: { PATH: path }, flags })
+    const config = ofProject({ home: home.folder, slugQuarantine: '0s' })
     saasctl = await open({ ...config, catalog: null, keyStore: null })
+    if (home.kept) await purgeLeft(saasctl)
     return await withTenants(saasctl, home, { tenants, template, plan, project })
   } catch (error) {
     await saasctl?.close().catch(() => {})
@@ -55,27 +59,43 @@ export async function testTenants(options: TestTenantsOptions = {}): Promise<Tes
 async function withTenants(
   saasctl: Saasctl,
   home: Home,
-  wish: { tenants: readonly string[] | number; template: string | undefined; plan: string | undefined; project: string }
+  wish: { tenants: readonly string[] | number; template: string; plan: string | undefined; project: string }
 ): Promise<TestTenants> {
   const slugs: string[] = []
   const create = async (slug = `test-${randomBytes(6).toString('hex')}`) => {
-    const from = { template: wish.template ?? (await onlyTemplate(saasctl)) }
-    await createTenant(saasctl, { slug, ...(wish.plan !== undefined && { plan: wish.plan }) }, from, { wait: true })
+    const labels = { [madeBy]: String(process.pid) }
+    await createTenant(saasctl, { slug, plan: wish.plan, labels }, { template: wish.template }, { wait: true })
     slugs.push(slug)
     return slug
   }
-  const names = typeof wish.tenants === 'number' ? Array.from({ length: wish.tenants }, () => undefined) : wish.tenants
-  for (const name of names) await create(name)
-  return {
-    config: await routerConfig(saasctl, wish.project),
-    slugs,
-    create,
-    saasctl,
-    close: async () => {
-      if (home.kept) for (const slug of slugs) await purgeTenant(saasctl, slug, { wait: true }).catch(() => {})
-      await saasctl.close()
-      await home.close()
+  const purgeAll = async () => {
+    // What cannot be purged now is purged by the next one.
+    if (home.kept) for (const slug of slugs) await purgeTenant(saasctl, slug, { wait: true }).catch(() => {})
+  }
+  try {
+    const names =
+      typeof wish.tenants === 'number' ? Array.from({ length: wish.tenants }, () => undefined) : wish.tenants
+    for (const name of names) await create(name)
+    const config = await routerConfig(saasctl, wish.project)
+    const close = async () => {
+      await purgeAll()
+      await saasctl.close().finally(() => home.close())
     }
+    return { config, slugs, create, saasctl, close }
+  } catch (error) {
+    await purgeAll()
+    throw error
+  }
+}
+
+/** Whose test tenant it is, so that what a killed test has left in a kept server does not stand in the next one's way. */
+const madeBy = 'test-process'
+
+async function purgeLeft(saasctl: Saasctl): Promise<void> {
+  const statuses: TenantStatus[] = ['active', 'suspended', 'deleted', 'purging']
+  for (const { id, labels, createdAt } of await listTenants(saasctl.catalog, { statuses }, { limit: 1000 })) {
+    const over = isOver(Number(labels[madeBy]), createdAt.getTime())
+    if (labels[madeBy] !== undefined && over) await purgeTenant(saasctl, id, { wait: true }).catch(() => {})
   }
 }
 
@@ -87,9 +107,9 @@ async function routerConfig(saasctl: Saasctl, project: string): Promise<Config> 
   return { ...loadConfig({ cwd: project, env }), keyStore: null }
 }
 
-async function onlyTemplate({ folders }: Saasctl): Promise<string> {
+async function onlyTemplate(folder: string): Promise<string> {
   const { loadTemplates } = await import('../templates/files.js')
-  const names = (await loadTemplates(folders.templates)).map(({ name }) => name)
+  const names = (await loadTemplates(folder)).map(({ name }) => name)
   const [only, ...others] = names
   if (only !== undefined && others.length === 0) return only
   throw new SaasctlError(

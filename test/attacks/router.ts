@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { type AddressInfo, connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
 import t from 'tap'
-import { fromJwt, fromPath, fromSubdomain } from '../../src/router.js'
+import { fromHeader, fromJwt, fromPath, fromSubdomain } from '../../src/router.js'
 import { controlPlane } from '../support/control-plane.js'
 import { customers, makeTenants, routedApp, routerConfig } from '../support/routed-app.js'
 import { asSuperuser, skipWithoutPostgres } from '../support/servers.js'
@@ -30,7 +30,8 @@ if (!(await skipWithoutPostgres(t))) {
   const resolve = [
     fromJwt('tid', { issuers: [{ iss, aud, algorithms: ['ES256'], key: await exportSPKI(publicKey) }] }),
     fromSubdomain('app.example'),
-    fromPath('/t/:tenant')
+    fromPath('/t/:tenant'),
+    fromHeader('x-tenant-id', { trusted: ({ request }) => request.headers['x-caller'] === 'trusted' })
   ]
 
   const routes = (app: FastifyInstance) => {
@@ -40,6 +41,12 @@ if (!(await skipWithoutPostgres(t))) {
     })
     app.get('/t/:tenant/who', { config: { tenant: ['jwt', 'path'] } }, request => ({ tenant: request.tenant.slug }))
     app.get('/public', { config: { tenant: 'host' } }, async request => ({ tenant: request.tenant.slug }))
+    const everywhere = async (request: FastifyRequest) => {
+      const [row] = await (await request.tenantDb()).query('select current_database() as database')
+      return { tenant: request.tenant.slug, ...row }
+    }
+    app.get('/any', everywhere)
+    app.get('/t/:tenant/any', everywhere)
     app.get('/sleep', { config: { tenant: 'host' } }, async request =>
       (await request.tenantDb()).query('select pg_sleep(60)')
     )
@@ -78,6 +85,53 @@ if (!(await skipWithoutPostgres(t))) {
       const right = await app.inject({ url: '/who', headers: { ...headers, host: 'acme.app.example' } })
       t.match(right.json(), { tenant: 'acme', database: await databaseOf('acme') })
       t.ok((await statementsIn('acme')) > (before[0] ?? 0), 'and an honest one is seen there')
+    }
+  )
+
+  await t.test(
+    'H1: whatever a request says of its tenant, it reaches the one that all of it names, or none',
+    async t => {
+      const app = await application(t)
+      const slugs = ['acme', 'globex', undefined]
+      const names = new Map([
+        ['acme', await databaseOf('acme')],
+        ['globex', await databaseOf('globex')]
+      ])
+      const wrong: unknown[] = []
+      const refusals = new Set<string>()
+      let served = 0
+      for (const token of slugs)
+        for (const host of slugs)
+          for (const path of slugs)
+            for (const header of slugs)
+              for (const caller of ['trusted', 'anybody']) {
+                const said = { token, host, path, header, caller }
+                const answer = await app.inject({
+                  url: path === undefined ? '/any' : `/t/${path}/any`,
+                  headers: {
+                    host: host === undefined ? 'api.example' : `${host}.app.example`,
+                    ...(token && { authorization: `Bearer ${token === 'acme' ? tokenOfAcme : tokenOfGlobex}` }),
+                    ...(header && { 'x-tenant-id': header }),
+                    'x-caller': caller
+                  }
+                })
+                const named = new Set([token, host, path, header].filter(slug => slug !== undefined))
+                const isTrusted = header === undefined || caller === 'trusted'
+                const [only] = named
+                const isRight = named.size === 1 && isTrusted && (token ?? header) !== undefined
+                if (answer.statusCode === 200) {
+                  served += 1
+                  const { tenant, database } = answer.json()
+                  if (!isRight || tenant !== only || database !== names.get(String(only))) wrong.push(said)
+                } else {
+                  refusals.add(`${answer.statusCode} ${answer.body}`)
+                  if (isRight) wrong.push(said)
+                }
+              }
+      t.same(wrong, [])
+      t.equal(served, 32)
+      t.equal(refusals.size, 1, 'and every refusal is the same')
+      t.match([...refusals][0], /^404 /)
     }
   )
 

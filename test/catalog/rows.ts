@@ -6,7 +6,7 @@ import { readInstance } from '../../src/catalog/instance.js'
 import { loginsOf } from '../../src/catalog/logins.js'
 import * as operations from '../../src/catalog/operations.js'
 import { listPlans, planByName } from '../../src/catalog/plans.js'
-import { findRoute, revisionsOf } from '../../src/catalog/routes.js'
+import { findRoute, findRoutes, revisionsOf } from '../../src/catalog/routes.js'
 import * as servers from '../../src/catalog/servers.js'
 import { catalogStatus } from '../../src/catalog/status.js'
 import * as templates from '../../src/catalog/templates.js'
@@ -200,6 +200,7 @@ if (!(await skipWithoutPostgres(t))) {
       ['StepRow', [], await operations.stepsOf(catalog, id)],
       ['WorkerRow', [], await liveWorkers(catalog, 20)],
       ['RouteRow', [], await findRoute(catalog, { by: 'slug', value: 'globex' })],
+      ['RouteRow', [], await findRoutes(catalog, [tenant.id])],
       ['Revision', [], await revisionsOf(catalog, [tenant.id])]
     ]
     for (const [name, more, found] of rows) {

@@ -243,6 +243,21 @@ async function logins(t: Test, running: RunningEngine) {
     await one('app_a')
   })
 
+  t.test('closing logins with grace shuts the door at once and lets whoever is inside finish', async t => {
+    const inside = await running.hold(a.names.database, a.as('app_a'))
+    const closing = session.closeLogins(a.names, ['app_a'], 60_000)
+    let over = false
+    void closing.finally(() => {
+      over = true
+    })
+    while (await one('app_a').catch(() => undefined));
+    t.notOk(over, 'nobody comes in while it waits')
+    await inside.query('select 1')
+    await inside.close()
+    await closing
+    await session.openLogins(a.names, ['app_a'])
+  })
+
   t.test('a new password is for that login alone, and the old one opens nothing', async t => {
     const password = new Secret('another-password')
     await session.setPasswords(a.names, { app_b: password })

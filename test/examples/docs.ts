@@ -27,10 +27,11 @@ async function complaints(folder: string, page: string, text: string): Promise<s
       include: ['*.ts']
     })
   )
-  const tsc = join(packageFolder, 'node_modules', '.bin', 'tsc')
-  return run(tsc, ['-p', place]).then(
+  const tsc = join(packageFolder, 'node_modules', 'typescript', 'bin', 'tsc')
+  // tap loads itself into every Node that is spawned, and tsc cannot be loaded behind it.
+  return run('env', ['-u', 'NODE_OPTIONS', process.execPath, tsc, '-p', place]).then(
     () => '',
-    ({ stdout }) => stdout
+    ({ message, stdout }) => `${message}${stdout}`
   )
 }
 

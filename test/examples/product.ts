@@ -249,7 +249,7 @@ if (!(await skipWithoutPostgres(t))) {
   await t.test('a feature that no plan has is the program’s mistake, not the client’s, and never a "no"', async t => {
     t.match(await send('acme owner', '/misspelt'), {
       status: 500,
-      body: { statusCode: 500, code: 'USAGE', message: 'Internal server error.' }
+      body: { statusCode: 500, code: 'FAILED', message: 'Internal server error.' }
     })
   })
 

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { request } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { controlPlane } from '../support/control-plane.js'
+import { eventually } from '../support/eventually.js'
 import { makeTenants, routerEnvironment } from '../support/routed-app.js'
 import { skipWithoutPostgres } from '../support/servers.js'
 
@@ -36,10 +36,14 @@ if (!(await skipWithoutPostgres(t))) {
     })
 
   await t.test('a handler that forgets to await takes no other tenant’s requests along', async t => {
-    const { child, port } = await start(t)
+    const { child, port, stderr } = await start(t)
     t.equal(await get(port, 'acme', '/ok'), 200)
     for (const path of ['/forget', '/late', '/forget', '/late']) t.equal(await get(port, 'acme', path), 200)
-    await sleep(200)
+    const told = async () =>
+      [...stderr().matchAll(/"code":"LEASE_ENDED","where":"GET (\/\w+)"/g)].map(([, path]) => path)
+    const paths = await eventually(told, paths => paths.length >= 4)
+    t.same(paths.sort(), ['/forget', '/forget', '/late', '/late'], 'each is told of once, with the route that forgets')
+    t.notMatch(stderr(), /pg_sleep|select/)
     t.equal(child.exitCode, null, 'the process goes on')
     t.equal(await get(port, 'globex', '/ok'), 200)
     t.equal(await get(port, 'acme', '/ok'), 200, 'and so does the forgetful tenant')

@@ -13,7 +13,7 @@ function setUp(more: Partial<LookupOptions<Row>> = {}) {
   const table = new Map<string, Row>()
   const put = (row: Partial<Row> & { tenantId: string }) =>
     table.set(row.tenantId, { slug: row.tenantId, revision: 1, plan: 'free', planRevision: 1, ...row })
-  const state = { down: false, loads: 0, changed: [] as Array<[string, number | undefined]> }
+  const state = { down: false, loads: 0, batches: [] as number[], changed: [] as Array<[string, number | undefined]> }
   const lookup = new Lookup<Row>({
     load: async ({ by, value }: RouteKey) => {
       state.loads += 1
@@ -21,6 +21,13 @@ function setUp(more: Partial<LookupOptions<Row>> = {}) {
       const found = by === 'id' ? table.get(value) : [...table.values()].find(row => row.slug === value)
       await sleep(1)
       return found && { ...found }
+    },
+    loadMany: async tenantIds => {
+      state.batches.push(tenantIds.length)
+      if (state.down) throw new SaasctlError('CATALOG_UNREACHABLE', 'The catalog did not answer.')
+      const found = tenantIds.flatMap(tenantId => table.get(tenantId) ?? [])
+      await sleep(1)
+      return found.map(row => ({ ...row }))
     },
     ttlMs: 10_000,
     negativeTtlMs: 10_000,
@@ -185,6 +192,37 @@ t.test('a changed plan loads its tenants again, and no others', async t => {
   t.not(lookup.peek(slug('acme')), undefined)
   t.equal((await lookup.find(slug('globex')))?.planRevision, 2)
   t.same(state.changed, [['b', 1]])
+})
+
+t.test('a change of a plan with many tenants is a few questions, and everybody hears of it once', async t => {
+  const { lookup, put, state } = setUp({ size: 5_000 })
+  const tenantIds = Array.from({ length: 1_200 }, (_, index) => `t${index}`)
+  for (const tenantId of tenantIds) put({ tenantId })
+  await Promise.all(tenantIds.map(value => lookup.find({ by: 'id', value })))
+  for (const tenantId of tenantIds) put({ tenantId, planRevision: 2 })
+  state.loads = 0
+  lookup.invalidatePlan('free')
+  lookup.invalidatePlan('free')
+  await sleep(50)
+  t.strictSame(state.batches, [500, 500, 200])
+  t.equal(state.loads, 0)
+  t.equal(state.changed.length, 1_200)
+  t.equal(lookup.peek({ by: 'id', value: 't7' })?.planRevision, 2)
+})
+
+t.test('what changes while it is loaded again is loaded once more', async t => {
+  const { lookup, put, state } = setUp()
+  put({ tenantId: 'a' })
+  await lookup.find({ by: 'id', value: 'a' })
+  for (const revision of [2, 3]) {
+    put({ tenantId: 'a', revision })
+    lookup.invalidate('a', revision)
+    await undefined
+    await undefined
+  }
+  await sleep(20)
+  t.strictSame(state.batches, [1, 1])
+  t.equal(lookup.peek({ by: 'id', value: 'a' })?.revision, 3)
 })
 
 t.test('comparing revisions finds what no notice told', async t => {

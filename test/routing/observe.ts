@@ -1,34 +1,32 @@
-import { Writable } from 'node:stream'
-import { context, trace } from '@opentelemetry/api'
-import {
-  BasicTracerProvider,
-  InMemorySpanExporter,
-  type ReadableSpan,
-  SimpleSpanProcessor
-} from '@opentelemetry/sdk-trace-base'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { type Context, type ContextManager, context, ROOT_CONTEXT, trace } from '@opentelemetry/api'
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import type { FastifyInstance } from 'fastify'
+import { Registry } from 'prom-client'
 import t from 'tap'
-import { logging } from '../../src/router.js'
+import { logging, type RouterOptions } from '../../src/router.js'
 import { suspendTenant } from '../../src/tenants/suspend.js'
 import { controlPlane } from '../support/control-plane.js'
+import { eventually } from '../support/eventually.js'
+import { type LogLines, logLines } from '../support/log-lines.js'
 import { customers, makeTenants, routedApp, routerConfig } from '../support/routed-app.js'
 import { skipWithoutPostgres } from '../support/servers.js'
 
 /** Fastify's options of `logging`, with the lines kept. */
-function recorded(): { server: object; lines: Array<Record<string, unknown>>; text(): string } {
-  const lines: Array<Record<string, unknown>> = []
-  const stream = new Writable({
-    write(chunk, _encoding, done) {
-      for (const line of String(chunk).trim().split('\n')) lines.push(JSON.parse(line))
-      done()
-    }
-  })
+function recorded(): LogLines & { server: object } {
+  const log = logLines()
   const { logger, ...options } = logging('invoices')
-  return {
-    server: { ...options, logger: { ...(logger as object), stream } },
-    lines,
-    text: () => lines.map(line => JSON.stringify(line)).join('\n')
-  }
+  return { ...log, server: { ...options, logger: { ...(logger as object), stream: log.stream } } }
+}
+
+/** What an application's SDK brings along: the span that is active here, through everything that is awaited. */
+class AsyncContexts implements ContextManager {
+  readonly #storage = new AsyncLocalStorage<Context>()
+  active = () => this.#storage.getStore() ?? ROOT_CONTEXT
+  with: ContextManager['with'] = (active, act, self, ...told) => this.#storage.run(active, () => act.apply(self, told))
+  bind: ContextManager['bind'] = (_active, target) => target
+  enable = () => this
+  disable = () => this
 }
 
 if (!(await skipWithoutPostgres(t))) {
@@ -42,6 +40,9 @@ if (!(await skipWithoutPostgres(t))) {
     app.get('/both', async request => request.tenant.slug)
     app.get('/customers', byHost, async request => (await request.tenantDb()).getRepository(customers).find())
     app.get('/broken', byHost, async request => (await request.tenantDb()).query(`select 'canary-value'::int`))
+    app.get('/parameter', byHost, async request =>
+      (await request.tenantDb()).query('select $1::text as said', ['canary-value'])
+    )
     app.get('/metrics', { config: { tenant: false } }, async (_request, reply) => {
       const { contentType, text } = await app.tenants.metrics()
       return reply.type(contentType).send(text)
@@ -67,8 +68,12 @@ if (!(await skipWithoutPostgres(t))) {
       'saasctl_router_connections{server="main",state="idle"} 1',
       'saasctl_router_connections{server="main",state="lent"} 0',
       'saasctl_router_breaker_open{server="main"} 0',
-      'saasctl_router_catalog_up 1',
-      'saasctl_router_known_names 2'
+      'saasctl_router_catalog_away 0',
+      'saasctl_router_known_names 2',
+      'saasctl_router_opens_total{server="main"} 1',
+      'saasctl_router_evictions_total{server="main"} 0',
+      'saasctl_router_lookups_total{answer="known"} 3',
+      'saasctl_router_lookups_total{answer="asked"} 2'
     ])
       t.ok(body.includes(`${line}\n`), line)
     t.notMatch(body, /nobody/, 'what a client has typed is no label')
@@ -88,6 +93,17 @@ if (!(await skipWithoutPostgres(t))) {
     const second = await routedApp(t, { config, router: { metrics: true }, routes })
     await get(first, 'acme')
     t.notMatch((await second.inject('/metrics')).body, /requests_total\{/)
+    const registry = new Registry()
+    const router = { metrics: { registry } }
+    const [one, two] = [await routedApp(t, { config, router, routes }), await routedApp(t, { config, router, routes })]
+    await Promise.all([get(one, 'acme'), get(two, 'acme')])
+    const both = await registry.metrics()
+    t.match(both, /requests_total\{tenant="acme",status="2xx"\} 2/, 'unless they were given the same registry')
+    t.match(both, /connections\{server="main",state="idle"\} 2/)
+    await two.close()
+    const left = await registry.metrics()
+    t.match(left, /requests_total\{tenant="acme",status="2xx"\} 2/)
+    t.match(left, /connections\{server="main",state="idle"\} 1/, 'what is closed has no connections')
     const none = await routedApp(t, { config, routes })
     await t.rejects(none.tenants.metrics(), { code: 'USAGE', hint: /metrics: true/ })
   })
@@ -130,26 +146,85 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal(JSON.parse(body).state, '22P02')
   })
 
-  await t.test('statements and waits are spans under the request’s own, without their text', async t => {
+  /** An SDK for the length of a test; each request gets a span of its own, as the HTTP instrumentation would give it. */
+  const traced = async (test: Pick<typeof t, 'teardown'>, tracing: RouterOptions['tracing']) => {
     const exporter = new InMemorySpanExporter()
     const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
     trace.setGlobalTracerProvider(provider)
-    t.teardown(async () => {
+    context.setGlobalContextManager(new AsyncContexts())
+    test.teardown(async () => {
       trace.disable()
       context.disable()
       await provider.shutdown()
     })
-    const app = await routedApp(t, { config, router: { tracing: true }, routes })
-    await get(app, 'acme')
-    await get(app, 'acme', '/broken')
-    const spans = exporter.getFinishedSpans().filter(({ name }) => name === 'tenant query')
-    t.equal(spans.length, 2)
-    t.match(spans[0]?.attributes, { 'db.system.name': 'postgresql', 'db.namespace': /^t[a-z0-9]{26}$/ })
-    t.equal(spans[1]?.status.code, 2)
-    t.notMatch(
-      JSON.stringify(spans.map(({ name, attributes, events }: ReadableSpan) => [name, attributes, events])),
-      /select|canary/
+    const log = recorded()
+    const app = await routedApp(test, { config, server: log.server, router: { tracing, acquireMs: 5_000 }, routes })
+    const asked = async (slug: string, url?: string, headers?: object) => {
+      const span = trace.getTracer('test').startSpan(slug)
+      // Fastify asks only when somebody awaits, and in that one's context.
+      const answer = await context.with(
+        trace.setSpan(context.active(), span),
+        async () => await get(app, slug, url, headers)
+      )
+      span.end()
+      return { answer, span: span.spanContext() }
+    }
+    const under = ({ spanId }: { spanId: string }) =>
+      exporter.getFinishedSpans().filter(({ parentSpanContext }) => parentSpanContext?.spanId === spanId)
+    return { asked, under, exporter, log }
+  }
+
+  await t.test('each step of a request is a span under the request’s own, whoever else is busy', async t => {
+    const { asked, under, exporter, log } = await traced(t, true)
+    // Twice as many as the tenants' plans have connections: half of them wait for what another tenant's request gives back.
+    const slugs = Array.from({ length: 60 }, (_, index) => (index % 2 ? 'acme' : 'globex'))
+    const requests = await Promise.all(slugs.map(slug => asked(slug)))
+    const ids = new Map<string, Set<unknown>>()
+    let waits = 0
+    for (const [index, { answer, span }] of requests.entries()) {
+      const slug = String(slugs[index])
+      t.equal(answer.statusCode, 200)
+      const spans = under(span)
+      const names = spans.map(({ name }) => name)
+      t.same(names.filter(name => name !== 'wait for a connection').sort(), ['resolve tenant', 'tenant query'])
+      waits += names.length - 2
+      for (const { attributes } of spans) {
+        ids.set(slug, (ids.get(slug) ?? new Set()).add(attributes['saasctl.tenant.id']))
+      }
+    }
+    t.ok(waits > 0, 'somebody had to wait')
+    t.same(
+      [...ids.values()].map(({ size }) => size),
+      [1, 1],
+      'and no span of one tenant is under a request of the other'
     )
+    const [first] = requests
+    const query = under(first?.span ?? { spanId: '' }).find(({ name }) => name === 'tenant query')
+    t.match(query?.attributes, { 'db.system.name': 'postgresql', 'db.namespace': /^t[a-z0-9]{26}$/ })
+    t.ok(log.lines.some(({ traceId, tenantId }) => traceId === first?.span.traceId && tenantId !== undefined))
+    const broken = await asked('acme', '/broken')
+    t.equal(under(broken.span).find(({ name }) => name === 'tenant query')?.status.code, 2)
+    const refused = await asked('nobody')
+    t.same(
+      under(refused.span).map(({ name, attributes }) => [name, attributes]),
+      [['resolve tenant', {}]]
+    )
+    const everything = exporter.getFinishedSpans().map(({ name, attributes, events }) => [name, attributes, events])
+    t.notMatch(JSON.stringify(everything), /select|canary/i)
+  })
+
+  await t.test('a statement’s text is part of its span when it is asked for, and its values never', async t => {
+    const { asked, under } = await traced(t, { statements: true })
+    const { span } = await asked('acme', '/parameter')
+    const query = under(span).find(({ name }) => name === 'tenant query')
+    t.equal(query?.attributes['db.query.text'], 'select $1::text as said')
+    t.notMatch(JSON.stringify(query?.attributes), /canary/)
+  })
+
+  await t.test('without an SDK, tracing says nothing and breaks nothing', async t => {
+    const app = await routedApp(t, { config, router: { tracing: true, metrics: true }, routes })
+    t.equal((await get(app, 'acme')).statusCode, 200)
+    t.match((await app.inject('/metrics')).body, /query_seconds_count\{tenant="acme"\} 1/, 'both are told')
   })
 
   await t.test('what no honest client does is an audit event, a few a minute and not a thousand', async t => {
@@ -162,13 +237,14 @@ if (!(await skipWithoutPostgres(t))) {
         `select e.action, p.payload from saasctl.audit_event e join saasctl.audit_payload p using (chain, seq)
          where e.chain = 'router' order by e.seq`
       )
-    let seen = await events()
-    for (let tries = 0; seen.length < 5 && tries < 50; tries += 1) {
-      await new Promise(resolve => setTimeout(resolve, 20))
-      seen = await events()
-    }
+    const seen = await eventually(events, rows => rows.length >= 5)
     t.equal(seen.length, 5)
     t.match(seen[0], { action: 'router.refused.disagree', payload: /"peer":"127\.0\.0\.1"/ })
+    const long = `${'x'.repeat(6_000)}"\\`
+    await app.inject({ url: '/both', headers: { host: 'acme.app.example', 'x-tenant-id': long } })
+    const [last] = (await eventually(events, rows => rows.length === 6)).slice(-1)
+    t.match(last, { action: 'router.refused.malformed' })
+    t.ok(String(last?.payload).length < 300, 'and what was sent is quoted and cut')
   })
 
   await t.test('a suspended tenant’s own caller can be told so, and nobody else', async t => {

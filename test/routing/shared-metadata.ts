@@ -429,7 +429,7 @@ async function leases(t: Test, server: RoutedServer, template: EntityTemplate) {
   t.teardown(() => budget.shutdown(0))
   const [tenant] = server.tenants as [RoutedTenant]
   const open = (ran?: Lease['ran']) => {
-    const lease = (pools[0] as TenantPool).lease(ran)
+    const lease = (pools[0] as TenantPool).lease({ ran })
     return { lease, db: server.routing.dataSource(template, tenant.names.database, lease) }
   }
 

@@ -1,42 +1,67 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 
-/** Answers TXT questions from a table, on loopback. What is not in the table is NXDOMAIN; null is never answered. */
+/** An error as RFC 1035 numbers it. */
+export const SERVFAIL = 2
+const NXDOMAIN = 3
+/** What a datagram may hold; a longer answer is cut off, and asked for again over TCP. */
+const DATAGRAM = 512
+
+/** Answers TXT questions from a table, on loopback, as name servers do. */
 export interface DnsServer {
   address: string
-  records: Map<string, string[][] | null>
+  /** Each record's strings, or an error. What is not in the table is NXDOMAIN; null is never answered. */
+  records: Map<string, string[][] | number | null>
   close(): Promise<void>
 }
 
 export async function startDnsServer(): Promise<DnsServer> {
-  const socket = createSocket('udp4')
-  const records = new Map<string, string[][] | null>()
-  socket.on('message', (question, from) => {
-    const [name, end] = nameIn(question)
-    const found = records.get(name)
-    if (found === null) return
-    const head = Buffer.alloc(12)
-    question.copy(head, 0, 0, 2)
-    // An answer; with recursion; 3 is NXDOMAIN.
-    head.writeUInt16BE(0x8180 | (found ? 0 : 3), 2)
-    head.writeUInt16BE(1, 4)
-    head.writeUInt16BE(found?.length ?? 0, 6)
-    socket.send(
-      Buffer.concat([head, question.subarray(12, end + 4), ...(found ?? []).map(answer)]),
-      from.port,
-      from.address
-    )
+  const records: DnsServer['records'] = new Map()
+  const sockets = new Set<Socket>()
+  const streams = createServer(socket => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('error', () => {})
+    socket.on('data', framed => {
+      const answer = answerTo(framed.subarray(2), records)
+      if (answer) socket.write(Buffer.concat([uint16(answer.length), answer]))
+    })
   })
-  socket.bind(0, '127.0.0.1')
-  await once(socket, 'listening')
+  streams.listen(0, '127.0.0.1')
+  await once(streams, 'listening')
+  const { port } = streams.address() as AddressInfo
+  const datagrams = createSocket('udp4')
+  datagrams.on('message', (question, from) => {
+    const answer = answerTo(question, records, DATAGRAM)
+    if (answer) datagrams.send(answer, from.port, from.address)
+  })
+  datagrams.bind(port, '127.0.0.1')
+  await once(datagrams, 'listening')
   return {
-    address: `127.0.0.1:${socket.address().port}`,
+    address: `127.0.0.1:${port}`,
     records,
     close: async () => {
-      socket.close()
-      await once(socket, 'close')
+      datagrams.close()
+      for (const socket of sockets) socket.destroy()
+      streams.close()
+      await once(streams, 'close')
     }
   }
+}
+
+function answerTo(question: Buffer, records: DnsServer['records'], limit = 65_535): Buffer | undefined {
+  const [name, end] = nameIn(question)
+  const found = records.get(name) ?? (records.has(name) ? null : NXDOMAIN)
+  if (found === null) return undefined
+  const message = (code: number, answers: Buffer[]) => {
+    // An answer, with recursion.
+    const head = Buffer.concat([question.subarray(0, 2), uint16(0x8180 | code), uint16(1), uint16(answers.length)])
+    return Buffer.concat([head, Buffer.alloc(4), question.subarray(12, end + 4), ...answers])
+  }
+  if (typeof found === 'number') return message(found, [])
+  const whole = message(0, found.map(answer))
+  return whole.length <= limit ? whole : message(0x0200, [])
 }
 
 function nameIn(question: Buffer): [name: string, end: number] {
@@ -52,7 +77,9 @@ function nameIn(question: Buffer): [name: string, end: number] {
 /** The name as a pointer to the question's, type TXT, class IN, no lifetime, and strings of at most 255 bytes. */
 function answer(strings: string[]): Buffer {
   const data = Buffer.concat(strings.map(text => Buffer.concat([Buffer.from([text.length]), Buffer.from(text)])))
-  const head = Buffer.from([0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 0, 0, 0])
-  head.writeUInt16BE(data.length, 10)
-  return Buffer.concat([head, data])
+  return Buffer.concat([Buffer.from([0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 0]), uint16(data.length), data])
+}
+
+function uint16(value: number): Buffer {
+  return Buffer.from([value >> 8, value & 0xff])
 }

@@ -2,11 +2,12 @@ import type { AddressInfo } from 'node:net'
 import { loadConfig } from '../../src/config.js'
 import { routedApp } from './routed-app.js'
 
-/** An application whose handlers forget to await, in a process of its own. Prints its port. */
+/** An application whose handlers forget to await, in a process of its own. Prints its port, and logs to stderr. */
 const app = await routedApp(
   { teardown: () => {} },
   {
     config: loadConfig(),
+    server: { logger: { level: 'warn', stream: process.stderr } },
     routes: app => {
       app.get('/forget', { config: { tenant: 'host' } }, request => {
         void request.tenantDb().then(db => db.query('select pg_sleep(60)'))

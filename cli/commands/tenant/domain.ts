@@ -20,19 +20,15 @@ export function addDomain(noun: Command): void {
   verb(domain, 'remove <slug> <domain>', 'Stop routing by a domain', ['tenant domain remove acme billing.acme.example'])
     .alias('rm')
     .action(withSaasctl(remove))
-  verb(noun, 'invalidate <slug>', 'Void everything that applications have cached of a tenant', [
-    'tenant invalidate acme'
-  ]).action(withSaasctl(invalidate))
 }
 
 async function add(session: Session, _options: object, slug: string, domain: string): Promise<void> {
   const { addDomain } = await import('../../../src/tenants/domains.js')
   const added = await addDomain(session.saasctl, slug, domain)
-  print(session, [added])
-  const { name, value } = added.record
+  printOne(session, added)
   if (added.verifiedAt) session.progress.notice(`${added.hostname} is proven already.`)
   else {
-    session.progress.notice(`Set this record at the domain's name servers: ${name} TXT "${value}"`)
+    session.progress.notice(`Set this record at the domain's name servers: ${lineOf(added)}`)
     session.progress.next(`Then run "saasctl tenant domain verify ${slug} ${added.hostname}".`)
   }
 }
@@ -42,37 +38,38 @@ async function verify(session: Session, _options: object, slug: string, domain: 
   const { config } = session.saasctl
   const resolving = { servers: config.dnsServers, timeoutMs: config.dnsTimeout }
   const verified = await verifyDomain(session.saasctl, slug, domain, resolving)
-  print(session, [verified])
+  printOne(session, verified)
   session.progress.notice(`${verified.hostname} routes to ${slug}.`)
 }
 
-async function list(session: Session, _options: object, slug: string): Promise<void> {
+async function list({ saasctl, print, progress }: Session, _options: object, slug: string): Promise<void> {
   const { listDomains } = await import('../../../src/tenants/domains.js')
-  print(session, await listDomains(session.saasctl, slug))
+  const domains = await listDomains(saasctl, slug)
+  // Without the record: a narrow terminal would cut it, and half a record proves nothing.
+  print.list(domains.map(view), ['hostname', 'routes', 'verifiedAt', 'createdAt'])
+  for (const domain of domains) if (!domain.verifiedAt) progress.notice(`To be set: ${lineOf(domain)}`)
+  if (domains.length === 0) progress.notice(`Tenant ${slug} has no domain of its own.`)
 }
 
 async function remove(session: Session, _options: object, slug: string, domain: string): Promise<void> {
   const { removeDomain } = await import('../../../src/tenants/domains.js')
   const removed = await removeDomain(session.saasctl, slug, domain)
-  print(session, [removed])
+  printOne(session, { ...removed, verifiedAt: null })
   session.progress.notice(`${removed.hostname} does not route to ${slug} any more.`)
 }
 
-async function invalidate(session: Session, _options: object, slug: string): Promise<void> {
-  const [{ invalidateCache }, { printOutcome }] = await Promise.all([
-    import('../../../src/tenants/invalidate.js'),
-    import('../../fleet.js')
-  ])
-  await printOutcome(session, { tenant: await invalidateCache(session.saasctl, slug), operation: null })
-}
+/** As a zone file has it. */
+const lineOf = ({ record }: TenantDomain) => `${record.name} ${record.type} "${record.value}"`
 
-function print({ print }: Session, domains: TenantDomain[]): void {
-  const rows = domains.map(({ hostname, verifiedAt, createdAt, record }) => ({
-    hostname,
-    routes: verifiedAt !== null,
-    verifiedAt,
-    createdAt,
-    record: `${record.name} TXT "${record.value}"`
-  }))
-  print.list(rows, ['hostname', 'routes', 'verifiedAt', 'record'])
+const view = ({ hostname, verifiedAt, createdAt, record }: TenantDomain) => ({
+  hostname,
+  routes: verifiedAt !== null,
+  verifiedAt,
+  createdAt,
+  record
+})
+
+function printOne({ print }: Session, domain: TenantDomain): void {
+  const { record, ...rest } = view(domain)
+  print.one({ ...rest, record }, { ...rest, record: lineOf(domain) })
 }

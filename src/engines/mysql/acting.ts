@@ -74,8 +74,8 @@ export class MysqlActingSession implements ActingSession {
     return this.#fenced(() => openLogins(this.#session, names, roles))
   }
 
-  closeLogins(names: DatabaseNames, roles: LoginRole[]) {
-    return this.#fenced(() => closeLogins(this.#session, names, roles))
+  closeLogins(names: DatabaseNames, roles: LoginRole[], graceMs = 0) {
+    return this.#fenced(() => closeLogins(this.#session, names, roles, graceMs))
   }
 
   sealDatabase(names: DatabaseNames) {

@@ -1,6 +1,6 @@
 import type { Described, Objects } from './fingerprint.js'
-import { recordTable, type Step } from './ledger.js'
 import { hashOf, type Part } from './parts.js'
+import { recordTable, type Step } from './records.js'
 import type { Session } from './session.js'
 
 /**

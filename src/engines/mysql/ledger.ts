@@ -1,22 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import type { AppliedMigration, Credentials, MigrationFile, ServerAddress } from '../engine.js'
+import type { AppliedMigration, Credentials, ServerAddress } from '../engine.js'
 import { connect } from './connect.js'
 import { JOURNAL_COLUMNS } from './journal.js'
-import { recordsOf } from './names.js'
-import { id, literal } from './quote.js'
+import { literal } from './quote.js'
+import { recordTable, type Step } from './records.js'
 import type { Session } from './session.js'
-
-/** Tables of ours stand in the records beside the database, where only its owner may read and write. */
-export const recordTable = (database: string, table: 'pgmigrations' | 'journal' | 'migration_lock'): string =>
-  `${id(recordsOf(database))}.${id(table)}`
-
-/** One file in one direction, on top of a ledger that ends at `after`. */
-export interface Step {
-  file: MigrationFile
-  direction: 'up' | 'down'
-  after: string | null
-  sql: string
-}
 
 /** Makes the ledger, empty, and what belongs to it, as the database's owner. What is there stays. */
 export async function makeLedger(session: Session, database: string): Promise<void> {

@@ -5,7 +5,7 @@ import { resources } from './limits.js'
 import { identifiedBy } from './password-hash.js'
 import { account } from './quote.js'
 import type { Session } from './session.js'
-import { endLateSessions, ofLogins } from './terminate.js'
+import { endLateSessions, ofLogins, sessionsGone } from './terminate.js'
 
 /**
  * Makes what is missing of the logins, and sets every password, also of a login that exists: the caller has sealed them
@@ -47,13 +47,19 @@ export async function openLogins(session: Session, names: DatabaseNames, roles: 
  * Closes the door first, then ends who is inside: the other way round, one could come back, and a session that is there
  * does not notice the lock. Absent logins are fine.
  */
-export async function closeLogins(session: Session, names: DatabaseNames, roles: LoginRole[]): Promise<void> {
+export async function closeLogins(
+  session: Session,
+  names: DatabaseNames,
+  roles: LoginRole[],
+  graceMs = 0
+): Promise<void> {
   const logins = await existing(
     session,
     roles.map(role => names.logins[role])
   )
   if (logins.length === 0) return
   await session.run(`ALTER USER ${list(logins)} ACCOUNT LOCK`)
+  await sessionsGone(session, ofLogins(logins), graceMs)
   await endLateSessions(session, ofLogins(logins))
 }
 

@@ -1,7 +1,7 @@
 import { SaasctlError } from '../../errors.js'
 import { answerOf } from './errors.js'
-import type { Step } from './ledger.js'
 import { lineInFile, type Part } from './parts.js'
+import type { Step } from './records.js'
 import type { Session } from './session.js'
 
 /** A lock on a table or row, or a deadlock of which this side was chosen to end. */

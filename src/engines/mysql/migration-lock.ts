@@ -1,5 +1,5 @@
 import { SaasctlError } from '../../errors.js'
-import { recordTable } from './ledger.js'
+import { recordTable } from './records.js'
 import type { Session } from './session.js'
 
 /**

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { SaasctlError } from '../../errors.js'
 import { dialects } from '../dialects.js'
 import { lineOf, mask, splitStatements } from '../statements.js'
-import type { Step } from './ledger.js'
+import type { Step } from './records.js'
 
 /**
  * How a statement is made to happen once. `rows` rolls back with its transaction. `schema` commits itself, and whether it

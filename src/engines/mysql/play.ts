@@ -1,6 +1,6 @@
 import { SETTINGS, SQL_MODE } from './connect.js'
-import { recordTable } from './ledger.js'
 import { id, literal } from './quote.js'
+import { recordTable } from './records.js'
 import type { Session } from './session.js'
 import type { Made, Snapshot } from './snapshot.js'
 
@@ -17,8 +17,9 @@ export async function play(session: Session, snapshot: Snapshot): Promise<void> 
     )
   }
   await session.run('COMMIT')
-  for (const made of [...snapshot.routines, ...snapshot.views, ...snapshot.triggers]) await make(session, made)
+  // Before routines and triggers, which keep the sql_mode that they are made in.
   await session.run(SETTINGS)
+  for (const made of [...snapshot.routines, ...snapshot.views, ...snapshot.triggers]) await make(session, made)
 }
 
 /** Takes everything out of a database that an earlier try did not finish. Its identity row is what says that it did not. */

@@ -1,9 +1,9 @@
 import { SaasctlError } from '../../errors.js'
 import { type Described, describe } from './fingerprint.js'
 import type { Entry, Journal } from './journal.js'
-import type { Step } from './ledger.js'
 import { recordsOf } from './names.js'
 import { hashOf, lineInFile, type Part } from './parts.js'
+import type { Step } from './records.js'
 import type { Session } from './session.js'
 import { unexplained } from './verdict.js'
 

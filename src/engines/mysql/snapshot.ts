@@ -1,6 +1,6 @@
 import { SaasctlError } from '../../errors.js'
-import { recordTable } from './ledger.js'
 import { id } from './quote.js'
+import { recordTable } from './records.js'
 import type { Session } from './session.js'
 import { rowsOf } from './snapshot-rows.js'
 

@@ -43,6 +43,12 @@ export async function endLateSessions(session: Session, sessions: Sessions): Pro
   await endSessions(session, sessions)
 }
 
+/** Returns when the sessions have ended by themselves, or when the time is over. */
+export async function sessionsGone(session: Session, sessions: Sessions, patienceMs: number): Promise<void> {
+  const until = performance.now() + patienceMs
+  while (performance.now() < until && (await sessions.find(session)).length > 0) await sleep(50)
+}
+
 /** How many there were to end. One that ended by itself meanwhile (1094) is one less. */
 async function kill(session: Session, ids: number[]): Promise<number> {
   for (const id of ids) {

@@ -20,9 +20,9 @@ export class Books {
     return { total, opening, lent, closing, idle: idle.size }
   }
 
-  /** A connection is about to be opened. */
-  begin(pool: TenantPool): Slot {
-    const slot = new Slot(pool)
+  /** A connection is about to be opened, or to become the tenant's: `retireAt` is its end then. */
+  begin(pool: TenantPool, retireAt?: number): Slot {
+    const slot = new Slot(pool, retireAt)
     this.total += 1
     this.#count(slot, 'opening', 1)
     this.weigh(pool)

@@ -61,10 +61,11 @@ export class Demand {
     return this.#limits.roomOf(pool, now) > 0 && free > this.#turns.urgentWanted
   }
 
-  /** The idle connection that is to make room next, if one has to. */
+  /** The idle connection that is to make room next, if one has to. One that is handed on waits for the gate. */
   victim(now: number): Slot | undefined {
     const oldest = this.#books.idle.first?.value
     const coming = this.#limits.coming(now)
+    if (this.#turns.next?.repoint && this.#books.opening >= this.#gate) return undefined
     if (!oldest || coming >= Math.min(this.#turns.wanted, this.#gate)) return undefined
     if (this.#pressure.isYoung(oldest.idleSince, now)) {
       if (coming >= this.#turns.entitled) {
@@ -74,6 +75,14 @@ export class Demand {
       this.#pressure.lost(now, this.#gate)
     }
     return oldest
+  }
+
+  /** Whose a connection becomes that its tenant has to give up: nobody's, where it must be closed. The heir had its turn then. */
+  heir({ pool, connection, retireAt }: Slot, now: number): TenantPool | undefined {
+    const { next } = this.#turns
+    if (next === pool || !next?.repoint || connection?.inDoubt) return undefined
+    if (now >= retireAt || this.#limits.coming(now) < 0 || this.#books.opening >= this.#gate) return undefined
+    return this.take()
   }
 
   /** Whether a tenant gives up a connection for others although its own requests wait. */

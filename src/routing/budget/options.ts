@@ -13,8 +13,6 @@ export interface BudgetOptions {
   idleMs?: number
   /** When a connection is closed however busy it is, in milliseconds; half an hour, up to a tenth less for some. */
   lifetimeMs?: number
-  /** Told how long somebody had to wait; not called when a connection was idle. Must not throw. */
-  waited?(milliseconds: number, tenant: string): void
 }
 
 export const defaults = {
@@ -39,6 +37,8 @@ export interface BudgetStatistics {
   /** Pools, those that are being drained included. */
   tenants: number
   opens: number
+  /** Connections of one tenant that were made another's without closing them. */
+  repoints: number
   /** Opens that failed. */
   failures: number
   /** Of these, because the server, database or login had no connection left. */

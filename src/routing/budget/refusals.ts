@@ -37,11 +37,13 @@ export const wayClosed = (tenant: string) =>
     1
   )
 
-export const leaseEnded = (tenant: string) =>
+/** `where` is the route of the request that it was lent to, when it was one. */
+export const leaseEnded = (tenant: string, where?: string) =>
   new SaasctlError(
     'LEASE_ENDED',
-    `The database of tenant "${tenant}" was used after the request or callback that it was lent to had ended.`,
+    `The database of tenant "${tenant}" was used after ${where ?? 'the callback'} that it was lent to had ended.`,
     {
-      hint: 'Await everything before the handler returns; for work that goes on, take the tenant’s database for itself.'
+      hint: 'Await everything before the handler returns; for work that goes on, take the tenant’s database for itself.',
+      ...(where !== undefined && { data: { where } })
     }
   )

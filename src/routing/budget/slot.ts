@@ -11,15 +11,16 @@ export class Slot {
   connection: RoutedConnection | undefined
   openedAt = 0
   /** When it is not lent again however busy it is, in the clock of `performance.now()`. */
-  retireAt = Number.POSITIVE_INFINITY
+  retireAt: number
   idleSince = 0
   idleMs = 0
   /** Its place among the idle ones of its tenant, and of the server. */
   readonly ofTenant = new Link<Slot>(this)
   readonly ofServer = new Link<Slot>(this)
 
-  constructor(pool: TenantPool) {
+  constructor(pool: TenantPool, retireAt = Number.POSITIVE_INFINITY) {
     this.pool = pool
+    this.retireAt = retireAt
   }
 
   /** When it is closed if nobody asks for it. */

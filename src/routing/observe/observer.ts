@@ -1,42 +1,38 @@
 import type { Reason } from '../resolve/refusal.js'
 import type { Route } from '../route.js'
 
-/** Who watches the router. Told of things as they happen; must neither throw nor wait. */
+/** Who watches the router. Told of things as they happen, in the context of whoever did them; must neither throw nor wait. */
 export interface Observer {
-  /** A tenant's request was answered. */
-  answered?(route: Route, status: number, milliseconds: number): void
+  /** A request's tenant was looked for; there is no route when it named none. */
+  resolved?(milliseconds: number, route: Route | undefined): void
+  /** A tenant's request was answered; `closed` without an answer: its client went away, or took the socket for its own. */
+  answered?(route: Route, status: number | 'closed', milliseconds: number): void
   /** A request led to no tenant. */
   refused?(reason: Reason): void
   /** A tenant's request was turned away: TENANT_RATE, TENANT_CROWDED, or what its database's trouble is called. */
   turnedAway?(route: Route, code: string): void
   /** A statement in a tenant's database has had its answer. */
-  queried?(route: Route, milliseconds: number, failed: boolean): void
+  queried?(route: Route, milliseconds: number, failed: boolean, statement: string | undefined): void
   /** Somebody had to wait for a connection of this tenant. */
-  waited?(milliseconds: number, slug: string): void
+  waited?(route: Route, milliseconds: number): void
   /** A tenant was looked up: known already, or asked of the catalog. */
   lookedUp?(known: boolean): void
 }
 
-type Told = { [K in keyof Observer]-?: Parameters<NonNullable<Observer[K]>> }
+const events = ['resolved', 'answered', 'refused', 'turnedAway', 'queried', 'waited', 'lookedUp'] as const
 
-/** Several observers as one; with none of them interested in something, nobody is asked. */
-export function together(observers: Observer[]): Observer {
-  const [only, ...others] = observers
-  if (!only || others.length === 0) return only ?? {}
+/** Several observers as one; where none of them is interested, nobody is asked. */
+export function together(observers: readonly Observer[]): Observer {
   const all: Observer = {}
-  const join = <K extends keyof Observer>(name: K) => {
-    const interested = observers.filter(observer => observer[name])
-    if (interested.length === 0) return
-    const tell = (...told: Told[K]) => {
-      for (const observer of interested) (observer[name] as (...told: Told[K]) => void).apply(observer, told)
-    }
-    all[name] = tell as Observer[K]
-  }
-  join('answered')
-  join('refused')
-  join('turnedAway')
-  join('queried')
-  join('waited')
-  join('lookedUp')
+  for (const event of events) join(all, event, observers)
   return all
+}
+
+function join<Event extends keyof Observer>(all: Observer, event: Event, observers: readonly Observer[]): void {
+  const [first, ...others] = observers.map(observer => observer[event]).filter(tell => tell !== undefined)
+  if (!first) return
+  const tell = (...told: unknown[]) => {
+    for (const each of [first, ...others]) (each as (...told: unknown[]) => void)(...told)
+  }
+  all[event] = others.length === 0 ? first : (tell as Observer[Event])
 }

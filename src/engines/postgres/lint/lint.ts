@@ -1,7 +1,7 @@
+import { commandsOf } from '../../commands.js'
 import type { LintFinding, MigrationFile } from '../../engine.js'
 import type { Setting } from './rule.js'
 import { judge, notNullChecks } from './rules.js'
-import { commandsOf } from './statement.js'
 
 /** `-- lint-allow: index.blocking` in a file's up part: somebody has looked, and it is meant. */
 const ALLOW = /^[ \t]*--[ \t]*lint-allow:(.*)$/gim

@@ -1,8 +1,8 @@
+import { type Command, commaParts } from '../../commands.js'
 import { lineOf } from '../../statements.js'
 import { actionRules } from './action-rules.js'
 import { commandRules } from './command-rules.js'
 import { type Broken, pattern, type Setting, tableName } from './rule.js'
-import { type Command, commaParts } from './statement.js'
 
 const ALTER_TABLE = pattern('^alter table (?:if exists )?(?:only )?NAME(?:\\s*\\*)? ')
 const CREATE_TABLE = pattern('^create (?:(?:global |local )?temp(?:orary)? |unlogged )?table (?:if not exists )?NAME')

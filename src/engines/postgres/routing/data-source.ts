@@ -2,10 +2,10 @@ import { DataSource, EntityManager, type QueryRunner } from 'typeorm'
 import { RelationIdLoader } from 'typeorm/query-builder/RelationIdLoader.js'
 import { RelationLoader } from 'typeorm/query-builder/RelationLoader.js'
 import type { ConnectionSource } from '../../routing.js'
+import { silent } from '../../silent.js'
 import type { PostgresConnection } from './connection.js'
 import { TenantDriver } from './driver.js'
 import { runRaw } from './run-raw.js'
-import { silent } from './silent.js'
 import type { TemplateDataSource } from './template.js'
 
 /** What a tenant's DataSource has of its own: everything that leads to a database. */

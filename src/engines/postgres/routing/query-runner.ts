@@ -53,10 +53,10 @@ export class TenantQueryRunner extends PostgresQueryRunner {
     const from = ran ? performance.now() : 0
     try {
       const answer = await super.query(text, parameters, structured)
-      ran?.(performance.now() - from, false)
+      ran?.(performance.now() - from, false, text)
       return answer
     } catch (error) {
-      ran?.(performance.now() - from, true)
+      ran?.(performance.now() - from, true, text)
       throw source.ended ?? this.#explained(error)
     }
   }

@@ -7,12 +7,12 @@ import type {
   RoutedWay,
   RoutingEngine
 } from '../../routing.js'
+import { Silence } from '../../silence.js'
 import { tenantDataSource } from './data-source.js'
 import { explain } from './explain.js'
 import { open } from './open.js'
 import { StatementNames } from './prepared.js'
 import { ScramMemo } from './scram.js'
-import { Silence } from './silence.js'
 import { buildTemplate, TemplateDataSource } from './template.js'
 
 /** PostgreSQL for routers. */
@@ -24,7 +24,7 @@ export class PostgresRouting implements RoutingEngine {
 
   async open(way: RoutedWay): Promise<RoutedConnection> {
     const connection = await open(way, this.#memo, this.#names)
-    if (way.statementTimeoutMs !== null) this.#silence.watch(connection, way.statementTimeoutMs)
+    this.#silence.watch(connection, way.statementTimeoutMs)
     return connection
   }
 

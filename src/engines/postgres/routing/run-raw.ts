@@ -21,11 +21,11 @@ export async function runRaw(
   try {
     answer = await borrowed.driver.query(text, parameters)
   } catch (error) {
-    ran?.(performance.now() - from, true)
+    ran?.(performance.now() - from, true, text)
     const failure = new QueryFailedError(text, parameters, error as Error)
     throw source.ended ?? explained(borrowed, failure)
   }
-  ran?.(performance.now() - from, false)
+  ran?.(performance.now() - from, false, text)
   return structured ? structuredOf(answer) : rawOf(answer)
 }
 

@@ -2,9 +2,9 @@ import pg from 'pg'
 import { DataSource, type QueryRunner } from 'typeorm'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js'
 import type { EntityOptions, EntityTemplate } from '../../routing.js'
+import { checkBuilt, checkOptions, lazyRelation, unshared } from '../../shareable.js'
+import { silent } from '../../silent.js'
 import { type Shared, sharedBy } from './data-source.js'
-import { checkBuilt, checkOptions, lazyRelation, unshared } from './shareable.js'
-import { silent } from './silent.js'
 
 /** Without `native`, whose getter looks for a package that is not there, 0.3 ms each time. */
 const driver = { Pool: pg.Pool, Client: pg.Client, types: pg.types, defaults: pg.defaults }

@@ -1,4 +1,4 @@
-import { lineOf, mask, splitStatements } from '../../statements.js'
+import { type Dialect, lineOf, mask, splitStatements } from './statements.js'
 
 /** One SQL command, readable by regular expressions: comments are blank, strings unreadable, quoted names bare. */
 export interface Command {
@@ -7,10 +7,10 @@ export interface Command {
 }
 
 /** The commands of a part of a file that begins on `firstLine`. Bodies of routines are not looked into. */
-export function commandsOf(part: string, firstLine: number): Command[] {
-  return splitStatements(part).flatMap(({ sql, line }) => {
-    const code = readable(sql)
-    const whole = /^create\s+(?:or\s+replace\s+)?(?:function|procedure)\b/i.test(code)
+export function commandsOf(part: string, firstLine: number, dialect: Dialect = {}): Command[] {
+  return splitStatements(part, dialect).flatMap(({ sql, line }) => {
+    const code = readable(sql, dialect)
+    const whole = /^create\s+(?:or\s+replace\s+)?(?:function|procedure|trigger|event)\b/i.test(code)
     return pieces(code, whole ? /$/ : /;/).map(({ text, at }) => ({
       code: text,
       line: firstLine + line + lineOf(sql, at) - 2
@@ -46,10 +46,12 @@ function pieces(code: string, cut: RegExp, seen = code): Array<{ text: string; a
 const MASKED = new RegExp(`${String.fromCharCode(1)}+`, 'g')
 
 /** Same length and lines. A quoted name loses its quotes, and what is not a letter in it becomes `_`. */
-function readable(sql: string): string {
-  return mask(sql).replace(MASKED, (run, at: number) => {
+function readable(sql: string, dialect: Dialect): string {
+  // Where backslashes escape, double quotes are those of a string, and names stand in backticks.
+  const quote = dialect.backslashes ? '`' : '"'
+  return mask(sql, dialect).replace(MASKED, (run, at: number) => {
     const raw = sql.slice(at, at + run.length)
-    return raw.startsWith('"')
+    return raw.startsWith(quote)
       ? raw
           .slice(1, -1)
           .replace(/[^\w\n\r]/g, '_')

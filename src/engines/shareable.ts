@@ -1,7 +1,7 @@
 import { BaseEntity, type DataSource, type EntityMetadata } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata.js'
-import { SaasctlError } from '../../../errors.js'
-import type { EntityOptions } from '../../routing.js'
+import { SaasctlError } from '../errors.js'
+import type { EntityOptions } from './routing.js'
 
 export const unshared = (message: string, hint?: string) =>
   new SaasctlError('ROUTER_ENTITIES', message, hint === undefined ? {} : { hint })

@@ -1,8 +1,15 @@
-import type { PostgresConnection } from './connection.js'
-
 /** How long after the server's own limit an answer may still be on its way. */
 const GRACE_MS = 5_000
 const LOOK_MS = 1_000
+
+/** A connection whose answers can be missed. */
+export interface Heard {
+  readonly lost: boolean
+  /** What runs on it, to be told from the next; nothing when nothing does. */
+  readonly statement: unknown
+  /** Nobody is at the other end any more: whoever waits for an answer is told so. */
+  giveUp(): void
+}
 
 interface Watched {
   limitMs: number
@@ -11,16 +18,18 @@ interface Watched {
 }
 
 /**
- * Ends connections whose server has gone silent. `statement_timeout` is the server's to keep: one that has gone, or the network
+ * Ends connections whose server has gone silent. A statement's time limit is the server's to keep: one that has gone, or the network
  * before it, would let a request wait for the kernel's quarter of an hour. Looked at once a second, so that a statement costs
  * nothing for it.
  */
 export class Silence {
-  readonly #watched = new Map<PostgresConnection, Watched>()
+  readonly #watched = new Map<Heard, Watched>()
   #timer: NodeJS.Timeout | undefined
 
-  /** Watches the connection until it ends. */
-  watch(connection: PostgresConnection, statementTimeoutMs: number): void {
+  /** Watches the connection until it ends, or is watched for another limit; null is none. */
+  watch(connection: Heard, statementTimeoutMs: number | null): void {
+    this.#watched.delete(connection)
+    if (statementTimeoutMs === null) return
     this.#watched.set(connection, { limitMs: statementTimeoutMs + GRACE_MS, statement: undefined, since: 0 })
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref()
   }

@@ -1,0 +1,47 @@
+import { DataSource, EntityManager } from 'typeorm'
+import { RelationIdLoader } from 'typeorm/query-builder/RelationIdLoader.js'
+import { RelationLoader } from 'typeorm/query-builder/RelationLoader.js'
+import type { ConnectionSource } from '../../routing.js'
+import { TenantDriver } from './driver.js'
+import type { TemplateDataSource } from './template.js'
+
+/** What a tenant's DataSource has of its own: everything that leads to a database. */
+type Own = { -readonly [K in 'driver' | 'manager' | 'options' | 'relationLoader' | 'relationIdLoader']: DataSource[K] }
+
+/** What all tenants share: metadata, subscribers, logger, and what TypeORM's constructors would make anew for each. */
+export interface Shared {
+  dataSource: DataSource
+  driver: TenantDriver
+}
+
+export function sharedBy(template: TemplateDataSource): Shared {
+  return {
+    dataSource: Object.assign(Object.create(DataSource.prototype), template, { isInitialized: true }),
+    driver: Object.assign(new TenantDriver(template), template.driver)
+  }
+}
+
+/**
+ * A tenant's DataSource. It has the shared one as its prototype: 0.6 µs and 700 bytes, where the constructors take 3 µs and
+ * 2 KB. So each lease has its own, with managers and repositories of its own, and none outlives its lease.
+ */
+export function tenantDataSource(
+  { shared }: TemplateDataSource,
+  database: string,
+  source: ConnectionSource
+): DataSource {
+  const dataSource: DataSource = Object.create(shared.dataSource)
+  const driver: TenantDriver = Object.create(shared.driver)
+  const own: Own = dataSource
+  own.options = { ...shared.dataSource.options, database } as DataSource['options']
+  own.driver = driver
+  own.manager = new EntityManager(dataSource)
+  own.relationLoader = new RelationLoader(dataSource)
+  own.relationIdLoader = new RelationIdLoader(dataSource)
+  driver.dataSource = dataSource
+  driver.options = dataSource.options as TenantDriver['options']
+  driver.database = database
+  driver.runners = []
+  driver.source = source
+  return dataSource
+}
