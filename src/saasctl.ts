@@ -66,7 +66,7 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
     const actor: Actor = options.actor ?? { name: config.operator, proof: 'asserted' }
     const saasctl = { ...tools, actor, operations, config, embedded, catalogUrl, close: () => closers.close() }
     if (embedded) {
-      await keep(saasctl, { name: 'local', engine: 'postgres', ...embedded })
+      await keep(saasctl, 'catalog', embedded)
       if (await hasEmbeddedMysql(config.home)) await addEmbeddedMysql(saasctl, report)
     }
     return saasctl
@@ -110,19 +110,19 @@ export async function addEmbeddedMysql(
     import('./engines/mysql/recipe.js')
   ])
   const server = await embeddedMysql(home, { path, report, rights: recipe })
-  await keep(saasctl, { name: 'local-mysql', engine: 'mysql', ...server })
+  await keep(saasctl, 'beside', server)
   return server
 }
 
 /** Without loading what makes and starts it: most homes have none. */
 async function hasEmbeddedMysql(home: string): Promise<boolean> {
-  return access(join(home, 'embedded', 'mysql', 'server.json')).then(
+  return access(join(home, 'embedded/mysql/server.json')).then(
     () => true,
     () => false
   )
 }
 
-async function keep(context: Context, server: KeptServer): Promise<void> {
+async function keep(context: Context, which: 'catalog' | 'beside', server: KeptServer): Promise<void> {
   const { keepEmbeddedServer } = await import('./servers/embedded.js')
-  await keepEmbeddedServer(context, server)
+  await keepEmbeddedServer(context, which, server)
 }

@@ -1,13 +1,15 @@
 import { listServers, updateServer } from '../catalog/servers.js'
-import type { EngineName } from '../engines/engine.js'
 import type { Context } from '../operations/kind.js'
 import type { Secret } from '../secret.js'
 import { addServer } from './add.js'
 
-/** A server that is run for this home alone, as its row in the catalog has it. */
+/** What each server that is run for a home alone is called in the catalog. */
+const rows = {
+  catalog: { name: 'local', engine: 'postgres' },
+  beside: { name: 'local-mysql', engine: 'mysql' }
+} as const
+
 export interface KeptServer {
-  name: string
-  engine: EngineName
   host: string
   port: number
   control: { login: string; password: Secret }
@@ -17,16 +19,19 @@ export interface KeptServer {
  * Keeps the embedded server in the catalog: adds it at first use; after a restart on another port
  * its row follows.
  */
-export async function keepEmbeddedServer(context: Context, server: KeptServer): Promise<void> {
+export async function keepEmbeddedServer(
+  context: Context,
+  which: keyof typeof rows,
+  server: KeptServer
+): Promise<void> {
   const servers = await listServers(context.catalog)
-  const known = servers.find(row => row.embedded && row.engine === server.engine)
+  const known = servers.find(row => row.embedded && row.engine === rows[which].engine)
   if (known) {
     if (known.port !== server.port) await updateServer(context.catalog, known.id, { port: server.port })
     return
   }
   await addServer(context, {
-    name: server.name,
-    engine: server.engine,
+    ...rows[which],
     host: server.host,
     port: server.port,
     login: server.control.login,

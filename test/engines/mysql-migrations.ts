@@ -44,7 +44,9 @@ async function locks(t: Test, running: RunningMysql) {
     const records = recordsOf(a.names.database)
     for (const role of ['app_a', 'readonly'] as const) {
       for (const table of ['migration_lock', 'journal', 'pgmigrations']) {
-        await t.rejects(running.query(a.names.database, a.as(role), `select * from ${records}.${table}`), { message: /denied/ })
+        await t.rejects(running.query(a.names.database, a.as(role), `select * from ${records}.${table}`), {
+          message: /denied/
+        })
       }
       t.strictSame(await running.query(a.names.database, a.as(role), `show tables from ${records}`), [
         { [`Tables_in_${records}`]: 'identity' }

@@ -247,7 +247,9 @@ async function shell(t: Test, running: RunningMysql) {
     const odd = new URL(engine.dsn({ ...access, host: '::1' }, 'd', 'l', `p@:/?#'%`))
     t.equal(odd.hostname, '[::1]')
     t.equal(decodeURIComponent(odd.password), `p@:/?#'%`)
-    t.match(engine.dsn({ ...access, tls: { mode: 'verify-full' } }, 'd', 'l'), /ssl-mode=VERIFY_IDENTITY$/)
+    const trusting = mysql.createPool({ uri: engine.dsn({ ...access, tls: { mode: 'verify-full' } }, 'd', 'l') })
+    t.match(trusting.pool.config, { connectionConfig: { ssl: { verifyIdentity: true, rejectUnauthorized: true } } })
+    await trusting.end()
   })
 
   t.test('the shell is read-only when it says so, and shows nothing in its arguments', async t => {
