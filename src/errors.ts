@@ -63,7 +63,7 @@ export const errorTable = {
   ROUTER_ENTITIES: meaning(500, 1, 'An entity set cannot be shared between tenants.'),
   LEASE_ENDED: meaning(500, 1, 'A tenant’s database was used after the request or callback had ended.'),
   SERVER_UNSUPPORTED: meaning(400, 1, 'The server is of a version or kind that is not supported.'),
-  MIGRATION_FAILED: meaning(500, 1, 'A migration failed; it was rolled back.'),
+  MIGRATION_FAILED: meaning(500, 1, 'A migration failed; the message says what is left of it.'),
   MIGRATION_CHANGED: meaning(409, 6, 'An applied migration was edited, removed or overtaken.'),
   IDENTITY_WRONG: meaning(500, 1, 'The database is not the one that the catalog says it is.'),
   ISOLATION_BROKEN: meaning(500, 1, 'A database is open to a login that must not enter it.'),

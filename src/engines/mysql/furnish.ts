@@ -2,8 +2,8 @@ import { SaasctlError } from '../../errors.js'
 import type { Furnish } from '../engine.js'
 import type { Way } from './connect.js'
 import { identityOf, writeIdentity } from './identity.js'
-import { makeLedger } from './ledger.js'
 import { clear, play } from './play.js'
+import { makeRecords } from './records.js'
 import type { Session } from './session.js'
 import { readSnapshot, type Snapshot } from './snapshot.js'
 
@@ -17,7 +17,7 @@ export async function furnishDatabase(session: Session, enter: Enter, furnish: F
   const { names, owner, databaseId, from } = furnish
   const inside = await enter({ database: names.database, as: owner })
   try {
-    await makeLedger(inside, names.database)
+    await makeRecords(inside, names.database)
     if (from && !(await isWhole(inside, names.database, databaseId))) {
       const snapshot = await remembered(session, from.names.database)
       await clear(inside)

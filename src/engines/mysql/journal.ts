@@ -3,21 +3,6 @@ import { hashOf, type Part } from './parts.js'
 import { recordTable, type Step } from './records.js'
 import type { Session } from './session.js'
 
-/**
- * A row for each statement of the one migration that is under way in a database. Empty between migrations: the row that
- * moves the ledger takes these away, in one transaction.
- */
-export const JOURNAL_COLUMNS = `
-    position integer NOT NULL PRIMARY KEY,
-    migration varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
-    direction varchar(4) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    statement_hash char(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    fingerprint_before char(64) CHARACTER SET ascii COLLATE ascii_bin,
-    objects_before mediumtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
-    fingerprint_after char(64) CHARACTER SET ascii COLLATE ascii_bin,
-    done boolean NOT NULL,
-    at timestamp(6) NOT NULL DEFAULT current_timestamp(6)`
-
 /** What was written down of one statement. A statement about rows has no fingerprints: its row came with its commit. */
 export interface Entry {
   position: number
