@@ -40,6 +40,13 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./commands/migration.js')).migration
   },
   {
+    name: 'rollout',
+    alias: 'rollouts',
+    about: 'Migrate many tenants in waves, with gates and brakes',
+    group: 'Tenants:',
+    load: async () => (await import('./commands/rollout.js')).rollout
+  },
+  {
     name: 'server',
     alias: 'servers',
     about: 'The database servers that tenants live on',

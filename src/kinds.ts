@@ -19,6 +19,9 @@ const table: Record<string, () => Promise<unknown>> = {
   'warm.migrate': async () => (await import('./templates/warm-kinds.js')).warmMigrate,
   'database.drop': async () => (await import('./databases/drop.js')).databaseDrop,
   'database.close': async () => (await import('./doctor/close.js')).databaseClose,
+  'rollout.lane': async () => (await import('./rollouts/lane.js')).rolloutLane,
+  'rollout.turn': async () => (await import('./rollouts/turn.js')).rolloutTurn,
+  'rollout.head': async () => (await import('./rollouts/head.js')).rolloutHead,
   'migration.check': async () => (await import('./migrations/operation.js')).migrationCheck
 }
 

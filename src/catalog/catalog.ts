@@ -174,17 +174,20 @@ async function commit(client: pg.PoolClient): Promise<void> {
 
 /** Chains are locked in one order everywhere, so that two transactions with several events cannot wait for each other. */
 async function append(tx: Queryable, actor: Actor, events: AuditEvent[]): Promise<void> {
+  if (events.length === 0) return
   const ordered = [...events].sort((a, b) => (a.chain < b.chain ? -1 : a.chain > b.chain ? 1 : 0))
-  for (const event of ordered) {
-    await tx.query('select from saasctl.audit_append($1, $2, $3, $4, $5, $6)', [
-      event.chain,
+  await tx.query(
+    `select saasctl.audit_append(chain, $1, $2, action, subject, payload)
+     from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as e (chain, action, subject, payload)`,
+    [
       actor.name,
       actor.proof,
-      event.action,
-      event.subject,
-      canonical(event.payload)
-    ])
-  }
+      ordered.map(event => event.chain),
+      ordered.map(event => event.action),
+      ordered.map(event => event.subject),
+      ordered.map(event => canonical(event.payload))
+    ]
+  )
 }
 
 /** The one row of a query that must have one. */

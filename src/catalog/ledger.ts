@@ -8,6 +8,7 @@ import { job, type OperationRow, open, operationColumns } from './operations.js'
 /**
  * Takes the operation over for `owner` when it is due and nobody's: the epoch counts up, and whatever the former owner
  * still believes is refused from here on. Times are the catalog's. `early` takes it before its next try is due.
+ * One that is due at infinity is worked as a part of another, and never by itself.
  */
 export async function claimOperation(
   q: Queryable,
@@ -20,7 +21,7 @@ export async function claimOperation(
        status = case when o.status = 'undoing' then 'undoing' else 'running' end
      where o.id = $1 and o.status in ${open}
        and (o.lease_until is null or o.lease_until < clock_timestamp())
-       and ($4 or o.next_at <= clock_timestamp())
+       and (o.next_at <= clock_timestamp() or ($4 and o.next_at < 'infinity'))
        and (o.after is null or exists (select from saasctl.operation a where a.id = o.after and a.status in ('succeeded', 'failed', 'cancelled')))
      returning ${operationColumns}`,
     [id, owner(claim.owner), claim.leaseMs / 1000, claim.early ?? false]

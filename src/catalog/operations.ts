@@ -64,6 +64,8 @@ export interface NewOperation {
   actor: Actor
   after: string | null
   steps: string[]
+  /** Milliseconds until it is due; 0 is at once. */
+  delayMs: number
   /** Who works it at once, in the promising process; null leaves it to the first worker. */
   claim: { owner: string; leaseMs: number } | null
 }
@@ -73,15 +75,16 @@ export async function insertOperation(q: Queryable, operation: NewOperation): Pr
   const [row] = await q.query<OperationRow>(
     `with o as (
        insert into saasctl.operation (id, kind, subject, tenant_id, exclusion, input, input_version, idempotency_key, request_checksum,
-         actor, after, status, epoch, owner, lease_until)
+         actor, after, status, epoch, owner, lease_until, next_at)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
          case when $12::text is null then 'queued' else 'running' end, case when $12::text is null then 0 else 1 end, $12::text,
-         case when $12::text is not null then clock_timestamp() + make_interval(secs => $13::float8) end)
+         case when $12::text is not null then clock_timestamp() + make_interval(secs => $13::float8) end,
+         clock_timestamp() + make_interval(secs => $15::float8))
        returning *),
      s as (
        insert into saasctl.operation_step (operation_id, position, name)
        select $1, n, name from unnest($14::text[]) with ordinality as step (name, n))
-     select ${operationColumns}, ${job('o.id', 'coalesce(o.lease_until, clock_timestamp())')} from o`,
+     select ${operationColumns}, ${job('o.id', 'coalesce(o.lease_until, o.next_at)')} from o`,
     [
       operation.id,
       operation.kind,
@@ -96,7 +99,8 @@ export async function insertOperation(q: Queryable, operation: NewOperation): Pr
       operation.after,
       operation.claim?.owner ?? null,
       (operation.claim?.leaseMs ?? 0) / 1000,
-      operation.steps
+      operation.steps,
+      operation.delayMs / 1000
     ]
   )
   if (!row) throw new SaasctlError('FAILED', 'The operation was not written.')

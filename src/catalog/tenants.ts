@@ -55,12 +55,46 @@ export async function lockTenant(q: Queryable, id: string): Promise<TenantRow | 
 /** What several tenants can be chosen by; every part that is given must fit. */
 export interface Selector {
   slugs?: string[]
+  except?: string[]
   plan?: string
   server?: string
   statuses?: TenantStatus[]
   labels?: Record<string, string>
   region?: string
   template?: string
+}
+
+/** Gives the number of a query's parameter. */
+export type Parameter = (value: unknown) => string
+
+/** The selector as conditions on a query's tenant `t` and database `d`; undefined when no tenant can fit. */
+export async function selectorConditions(
+  q: Queryable,
+  selector: Selector,
+  parameter: Parameter
+): Promise<string[] | undefined> {
+  const statuses = selector.statuses ?? ['creating', 'active', 'suspended']
+  // One status is said as an equation: then its index gives the page in order.
+  const conditions = [
+    statuses.length === 1 ? `t.status = ${parameter(statuses[0])}` : `t.status = any(${parameter(statuses)})`
+  ]
+  // Said as the partial index says it, so that the planner can use it.
+  if (!statuses.some(status => status === 'purged' || status === 'failed'))
+    conditions.push(`t.status not in ('purged', 'failed')`)
+  if (selector.slugs) conditions.push(`t.slug = any(${parameter(selector.slugs)})`)
+  if (selector.except) conditions.push(`t.slug <> all(${parameter(selector.except)})`)
+  if (selector.plan) conditions.push(`t.plan = ${parameter(selector.plan)}`)
+  if (selector.region) conditions.push(`t.region = ${parameter(selector.region)}`)
+  if (selector.template) conditions.push(`t.template = ${parameter(selector.template)}`)
+  if (selector.labels && Object.keys(selector.labels).length > 0)
+    conditions.push(`t.labels @> ${parameter(selector.labels)}`)
+  if (selector.server !== undefined) {
+    // By id: the planner knows how many databases an id means. By name it walked through a million tenants for thirty.
+    const server = await serverByName(q, selector.server)
+    if (!server) return undefined
+    conditions.push(`d.server_id = ${parameter(server.id)}`)
+  }
+  return conditions
 }
 
 /** A page in the order of slugs, after the slug that ended the page before. */
@@ -71,27 +105,9 @@ export async function listTenants(
 ): Promise<PlacedTenant[]> {
   const values: unknown[] = []
   const parameter = (value: unknown) => `$${values.push(value)}`
-  const statuses = selector.statuses ?? ['creating', 'active', 'suspended']
-  // One status is said as an equation: then its index gives the page in order.
-  const conditions = [
-    statuses.length === 1 ? `t.status = ${parameter(statuses[0])}` : `t.status = any(${parameter(statuses)})`
-  ]
-  // Said as the partial index says it, so that the planner can use it.
-  if (!statuses.some(status => status === 'purged' || status === 'failed'))
-    conditions.push(`t.status not in ('purged', 'failed')`)
+  const conditions = await selectorConditions(q, selector, parameter)
+  if (!conditions) return []
   if (page.after !== undefined) conditions.push(`t.slug > ${parameter(page.after)}`)
-  if (selector.slugs) conditions.push(`t.slug = any(${parameter(selector.slugs)})`)
-  if (selector.plan) conditions.push(`t.plan = ${parameter(selector.plan)}`)
-  if (selector.region) conditions.push(`t.region = ${parameter(selector.region)}`)
-  if (selector.template) conditions.push(`t.template = ${parameter(selector.template)}`)
-  if (selector.labels && Object.keys(selector.labels).length > 0)
-    conditions.push(`t.labels @> ${parameter(selector.labels)}`)
-  if (selector.server !== undefined) {
-    // By id: the planner knows how many databases an id means. By name it walked through a million tenants for thirty.
-    const server = await serverByName(q, selector.server)
-    if (!server) return []
-    conditions.push(`d.server_id = ${parameter(server.id)}`)
-  }
   return q.query<PlacedTenant>(
     `${placed} where ${conditions.join(' and ')} order by t.slug, t.id limit ${parameter(page.limit)}`,
     values

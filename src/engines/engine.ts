@@ -172,6 +172,17 @@ export interface Engine {
   enter(server: ServerAccess, fence: Fence): Promise<ActingSession>
   /** Logs in as one of the database's own logins, reads the identity row and ends the session; IDENTITY_WRONG for another id. */
   identify(server: ServerAddress, database: string, as: Credentials, databaseId: string): Promise<void>
+  /**
+   * Logs in as a read-only login, runs one statement in a session that may change nothing, and logs out. `timeoutMs` is the
+   * server's own bound on it.
+   */
+  read(
+    server: ServerAddress,
+    database: string,
+    as: Credentials,
+    sql: string,
+    options: { timeoutMs: number }
+  ): Promise<Array<Record<string, unknown>>>
   /** The migrations that the database's own ledger says are applied, in their order, read as its owner. */
   appliedMigrations(server: ServerAddress, database: string, owner: Credentials): Promise<AppliedMigration[]>
   /**

@@ -24,6 +24,8 @@ export interface OperationWish<Input> {
   idempotent?: { key: string; request: Json } | undefined
   /** Runs only after this operation has succeeded. */
   after?: string
+  /** Is due so many milliseconds from now. */
+  delayMs?: number
   actor: Actor
   claim: { owner: string; leaseMs: number } | null
 }
@@ -50,6 +52,7 @@ export async function startOperation<Input extends Json>(
     actor: wish.actor,
     after: wish.after ?? null,
     steps: wish.kind.steps.map(step => step.name),
+    delayMs: wish.delayMs ?? 0,
     // One that must wait for another is nobody's until then: a lease would run out meanwhile.
     claim: wish.after === undefined ? wish.claim : null
   })

@@ -16,7 +16,7 @@ import { DatabaseWork, gather } from '../databases/work.js'
 import type { DatabaseLimits } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
-import type { Context, Kind } from '../operations/kind.js'
+import type { Context, Kind, Tools } from '../operations/kind.js'
 import { startOperation } from '../operations/start.js'
 import { fillDatabase } from './fill.js'
 import type { KeptTemplate } from './register.js'
@@ -107,7 +107,7 @@ async function retireOutdated(tx: Transaction, work: BuildWork): Promise<void> {
  */
 export async function startBuild(
   tx: Transaction,
-  context: Context,
+  context: Tools & Pick<Context, 'actor'>,
   server: ServerRow,
   template: KeptTemplate,
   options: { claim: { owner: string; leaseMs: number } | null; again?: boolean }

@@ -1,6 +1,8 @@
 import type { Json } from '../../src/canonical.js'
+import { openRollout } from '../../src/catalog/rollouts.js'
 import { findTenant } from '../../src/catalog/tenants.js'
 import { uuidv7 } from '../../src/names.js'
+import { abortRollout } from '../../src/rollouts/control.js'
 import type { Saasctl } from '../../src/saasctl.js'
 import type { ControlPlane } from './control-plane.js'
 import type { TinyTemplate } from './tiny-template.js'
@@ -53,6 +55,9 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
     return { verb: 'purge', argument: { slug } }
   },
   'template.build': async () => ({ verb: 'build', argument: { again: true } }),
+  'rollout.lane': rolloutScene,
+  'rollout.turn': rolloutScene,
+  'rollout.head': rolloutScene,
   'warm.create': async stage => ({ verb: 'build', argument: { warm: (await warm(stage.saasctl)).length + 1 } }),
   'warm.migrate': async stage => {
     await oneWarm(stage)
@@ -83,6 +88,16 @@ async function tenant({ saasctl }: Stage, wanted: 'active' | 'suspended' | 'dele
   if (wanted === 'suspended' && (await status()) === 'active') await doVerb(saasctl, 'suspend', { slug })
   if (wanted === 'deleted') await doVerb(saasctl, 'delete', { slug })
   return slug
+}
+
+/** A tenant that is behind the files, and no rollout of an earlier scene that is still open. */
+async function rolloutScene(stage: Stage): Promise<Scene> {
+  const { saasctl } = stage
+  const open = await openRollout(saasctl.catalog, saasctl.config.template)
+  if (open) await abortRollout(saasctl, open.id)
+  await tenant(stage, 'active')
+  await stage.template.grow()
+  return { verb: 'rollout', argument: {} }
 }
 
 function warm({ catalog }: Saasctl): Promise<Array<{ id: string }>> {

@@ -5,6 +5,9 @@ import { doctor } from '../../src/doctor/doctor.js'
 import { checkMigrations } from '../../src/migrations/check.js'
 import { resumeOperation } from '../../src/operations/inspect.js'
 import type { ProgressLine } from '../../src/operations/run.js'
+import { operationsOfRollout, startRollout } from '../../src/rollouts/control.js'
+import { planRollout } from '../../src/rollouts/plan.js'
+import { usualSettings } from '../../src/rollouts/settings.js'
 import type { Saasctl } from '../../src/saasctl.js'
 import { buildTemplate } from '../../src/templates/build-template.js'
 import { createTenant } from '../../src/tenants/create.js'
@@ -51,6 +54,17 @@ export const verbs = {
       },
       { wait: true, onProgress }
     ),
+  rollout: async (saasctl, _argument, onProgress) => {
+    const { template } = saasctl.config
+    const all = { template, selector: {}, wholeFleet: true, direction: 'up', to: null, allow: [] } as const
+    const { id } = await planRollout(saasctl, { ...all, allow: [], settings: usualSettings })
+    if (id === undefined) return
+    await startRollout(saasctl, id)
+    for (let open = await operationsOfRollout(saasctl.catalog, id); open.length > 0; ) {
+      for (const operation of open) await saasctl.operations.wake(operation.id, { onProgress })
+      open = await operationsOfRollout(saasctl.catalog, id)
+    }
+  },
   drop: async (saasctl, argument, onProgress) => {
     const claim = await saasctl.operations.claim(true)
     const { actor } = saasctl

@@ -8,6 +8,7 @@ import { appliedMigrations } from './ledger.js'
 import { lint } from './lint/lint.js'
 import { namesOf } from './names.js'
 import { probe } from './probe.js'
+import { read } from './read.js'
 import { shell } from './shell.js'
 import { inventoryOf, stateOf } from './state.js'
 
@@ -19,6 +20,7 @@ export class PostgresEngine implements Engine {
   readonly names = namesOf
   readonly identify = identify
   readonly appliedMigrations = appliedMigrations
+  readonly read = read
   readonly dsn = dsn
   readonly shell = shell
   readonly lint = lint

@@ -1,0 +1,270 @@
+import type { Command } from 'commander'
+import type { RolloutView } from '../../src/rollouts/control.js'
+import type { RolloutPlan, RolloutWish } from '../../src/rollouts/plan.js'
+import { agree } from '../confirm.js'
+import { collectNames, count, milliseconds } from '../flags.js'
+import { verb } from '../help.js'
+import { type SelectorFlags, selectorFlags, selectorOf } from '../selector.js'
+import { type Session, withSaasctl } from '../session.js'
+import { plural } from '../text.js'
+
+interface WishFlags extends SelectorFlags {
+  template: string
+  tenant?: string[]
+  to?: string
+  down?: true
+  canary?: number
+  waves?: string[]
+  soak?: number
+  gate?: string[]
+  gateUrl?: string[]
+  gateSql?: string
+  maxFailures?: number
+  maxPercent?: number
+  maxConsecutive?: number
+  perServer?: number
+  allow?: string[]
+}
+
+export function rollout(noun: Command): void {
+  wishFlags(
+    verb(noun, 'plan', 'Show what a rollout would do, and keep it to be started', [
+      'rollout plan --all --canary 5 --waves 10%,50%,100% --soak 10m',
+      'rollout plan -l plan=pro --to 0012_add_phone --gate "./smoke.sh"'
+    ])
+  ).action(withSaasctl(plan))
+  wishFlags(
+    verb(noun, 'start [id]', 'Start a plan, or plan and start at once', [
+      'rollout start 0198c5d2-…',
+      'rollout start --all --waves 10%,100%  # asks first'
+    ])
+  ).action(withSaasctl(start))
+  const one = (name: string, about: string) => verb(noun, `${name} <id>`, about, [`rollout ${name} 0198c5d2-…`])
+  one('show', 'Show a rollout with its waves and what failed').alias('status').alias('get').action(withSaasctl(show))
+  one('watch', 'Follow a rollout until it stops; Ctrl-C leaves it alone').action(withSaasctl(watch))
+  one('pause', 'Begin no more tenants; what has begun is finished').action(withSaasctl(moved('pauseRollout')))
+  one('resume', 'Go on with a rollout that was paused or stopped').action(withSaasctl(moved('resumeRollout')))
+  one('abort', 'End a rollout; what is done stays').action(withSaasctl(moved('abortRollout')))
+  one('retry', 'Take the tenants that failed once more').action(withSaasctl(moved('retryRollout')))
+  one('undo', 'Plan the way back for exactly the tenants that a rollout has migrated').action(withSaasctl(undo))
+  verb(noun, 'list', 'List rollouts, newest first', ['rollout list'])
+    .alias('ls')
+    .option('--limit <n>', 'at most so many', count, 20)
+    .action(withSaasctl(list))
+}
+
+function wishFlags(command: Command): Command {
+  selectorFlags(command)
+    .option('--template <name>', 'tenants of this template', 'standard')
+    .option('--tenant <slugs>', 'these tenants, with commas', collectNames)
+    .option('--to <migration>', 'up to this migration; the newest by default. With --down: the last to keep')
+    .option('--down', 'take migrations back')
+    .option('--canary <n>', 'a first wave of so many tenants', count)
+    .option('--waves <ends>', 'how far the rollout has come after each wave: 10%,50%,100% or 20,200', collectNames)
+    .option('--soak <duration>', 'how long nothing happens between two waves', milliseconds)
+    .option('--gate <command>', 'a command that must succeed between two waves', collect)
+    .option('--gate-url <url>', 'a URL that must answer 2xx between two waves', collect)
+    .option('--gate-sql <query>', 'a query that must be true in every tenant of the wave')
+    .option('--max-failures <n>', 'stop when so many tenants have failed', count)
+    .option('--max-percent <n>', 'stop when this share has failed; 5', count)
+    .option('--max-consecutive <n>', 'stop when so many have failed in a row; 5', count)
+    .option('--per-server <n>', 'databases of one server at once; 4', count)
+    .option('--allow <codes>', 'findings that do not stop it, with commas', collectNames)
+  return command
+}
+
+const collect = (value: string, before: string[] = []) => [...before, value]
+
+async function wishOf(flags: WishFlags): Promise<RolloutWish> {
+  const { parseWaveEnd, usualSettings } = await import('../../src/rollouts/settings.js')
+  const { SaasctlError } = await import('../../src/errors.js')
+  const selector = selectorOf({ ...flags, template: undefined as never })
+  const chosen = {
+    ...selector,
+    ...(flags.tenant && { slugs: flags.tenant }),
+    ...(flags.except && { except: flags.except })
+  }
+  const selects = Object.keys(selector).length > 0 || flags.tenant !== undefined
+  if (!selects && !flags.all) {
+    throw new SaasctlError('USAGE', 'No tenant was named.', {
+      hint: 'Give a selector such as -l plan=pro, --tenant, or --all.'
+    })
+  }
+  const { brakes } = usualSettings
+  return {
+    template: flags.template,
+    selector: chosen,
+    wholeFleet: !selects && !flags.except,
+    direction: flags.down ? 'down' : 'up',
+    to: flags.to ?? null,
+    allow: flags.allow ?? [],
+    settings: {
+      ...usualSettings,
+      canary: flags.canary ?? 0,
+      waves: flags.waves?.map(parseWaveEnd) ?? usualSettings.waves,
+      soakMs: flags.soak ?? 0,
+      gates: [
+        ...(flags.gate ?? []).map(run => ({ kind: 'command', run }) as const),
+        ...(flags.gateUrl ?? []).map(url => ({ kind: 'http', url }) as const),
+        ...(flags.gateSql === undefined ? [] : [{ kind: 'sql', query: flags.gateSql } as const])
+      ],
+      brakes: {
+        failures: flags.maxFailures ?? brakes.failures,
+        percent: flags.maxPercent ?? brakes.percent,
+        consecutive: flags.maxConsecutive ?? brakes.consecutive
+      },
+      perServer: flags.perServer ?? usualSettings.perServer
+    }
+  }
+}
+
+async function plan(session: Session, flags: WishFlags): Promise<void> {
+  const { planRollout } = await import('../../src/rollouts/plan.js')
+  const planned = await planRollout(session.saasctl, await wishOf(flags))
+  printPlan(session, planned)
+  if (planned.id) session.progress.next(`Start it with "saasctl rollout start ${planned.id}".`)
+}
+
+async function start(session: Session, flags: WishFlags, id: string | undefined): Promise<void> {
+  const { startRollout } = await import('../../src/rollouts/control.js')
+  let chosen = id
+  if (chosen === undefined) {
+    const { planRollout } = await import('../../src/rollouts/plan.js')
+    const planned = await planRollout(session.saasctl, await wishOf(flags))
+    if (!planned.id) return printPlan(session, planned)
+    const files = Object.values(planned.migrations).flat()
+    await agree(`${plural(planned.targets, 'tenant')} will be migrated: ${files.join(', ')}.`, session.flags)
+    chosen = planned.id
+  }
+  const started = await startRollout(session.saasctl, chosen)
+  session.progress.notice(`Rollout ${started.id} has started.`)
+  await follow(session, started.id)
+}
+
+/** With a worker, `--no-wait` comes back at once; so does nothing else. */
+async function follow(session: Session, id: string): Promise<void> {
+  const { saasctl, flags, progress, interrupt } = session
+  if (!flags.wait) return progress.next(`Follow it with "saasctl rollout watch ${id}".`)
+  const { followRollout } = await import('../../src/rollouts/follow.js')
+  interrupt.follow()
+  const view = await followRollout(saasctl, id, {
+    ...(flags.timeout !== undefined && { timeoutMs: flags.timeout }),
+    signal: interrupt.signal,
+    onMoved: ({ rollout, waves }) => {
+      const wave = waves[rollout.wave]
+      if (!wave || flags.quiet) return
+      const over = wave.done + wave.failed + wave.skipped
+      const all = over + wave.pending + wave.running
+      progress.notice(`wave ${wave.name}: ${over} of ${all}${wave.failed > 0 ? `, ${wave.failed} failed` : ''}`)
+    }
+  })
+  printView(session, view)
+  await report(view)
+}
+
+async function report({ rollout, failures }: RolloutView): Promise<void> {
+  const { SaasctlError } = await import('../../src/errors.js')
+  const failed = failures.map(({ slug }) => slug)
+  const data = { failed, rollout: rollout.id }
+  if (rollout.status === 'failed') {
+    throw new SaasctlError('SOME_FAILED', rollout.reason ?? 'Some tenants failed.', {
+      hint: `Mend what they met, then "saasctl rollout retry ${rollout.id}".`,
+      data
+    })
+  }
+  if (rollout.status === 'braked' || rollout.status === 'paused') {
+    throw new SaasctlError('ROLLOUT_STOPPED', `Rollout ${rollout.id} stands still. ${rollout.reason ?? ''}`.trim(), {
+      hint: `Go on with "saasctl rollout resume ${rollout.id}", take the failed ones with retry, or end it with abort.`,
+      data
+    })
+  }
+}
+
+async function show(session: Session, _options: object, id: string): Promise<void> {
+  const { showRollout } = await import('../../src/rollouts/control.js')
+  printView(session, await showRollout(session.saasctl, id))
+}
+
+async function watch(session: Session, _options: object, id: string): Promise<void> {
+  const { mustFindRollout } = await import('../../src/rollouts/find.js')
+  await mustFindRollout(session.saasctl.catalog, id)
+  await follow(session, id)
+}
+
+type Move = 'pauseRollout' | 'resumeRollout' | 'abortRollout' | 'retryRollout'
+
+function moved(move: Move): (session: Session, options: object, id: string) => Promise<void> {
+  return async (session, _options, id) => {
+    const control = await import('../../src/rollouts/control.js')
+    const { status } = await control[move](session.saasctl, id)
+    session.progress.notice(`Rollout ${id} is ${status}.`)
+    if (status === 'running') await follow(session, id)
+    else printView(session, await control.showRollout(session.saasctl, id))
+  }
+}
+
+async function undo(session: Session, _options: object, id: string): Promise<void> {
+  const [{ planUndo }, { usualSettings }] = await Promise.all([
+    import('../../src/rollouts/control.js'),
+    import('../../src/rollouts/settings.js')
+  ])
+  const planned = await planUndo(session.saasctl, id, usualSettings)
+  session.print.one({ id: planned.id, undoes: id, template: planned.template, status: planned.status })
+  session.progress.next(`Start it with "saasctl rollout start ${planned.id}".`)
+}
+
+async function list({ saasctl, print }: Session, { limit }: { limit: number }): Promise<void> {
+  const { listRollouts } = await import('../../src/catalog/rollouts.js')
+  const rows = await listRollouts(saasctl.catalog, { limit })
+  print.list(
+    rows.map(({ id, template, direction, target, status, reason, actor, createdAt, finishedAt }) => ({
+      id,
+      template,
+      direction,
+      to: target,
+      status,
+      reason,
+      actor: actor.name,
+      createdAt,
+      finishedAt
+    })),
+    ['id', 'template', 'direction', 'to', 'status', 'createdAt', 'finishedAt']
+  )
+}
+
+function printPlan({ print, progress }: Session, plan: RolloutPlan): void {
+  if (print.forPrograms) {
+    print.one(plan)
+    return
+  }
+  if (!plan.id) {
+    progress.notice('Every tenant stands where it should; there is nothing to do.')
+    return
+  }
+  print.one({
+    id: plan.id,
+    template: plan.template,
+    targets: plan.targets,
+    waves: plan.waves.map(({ name, size }) => `${name}: ${size}`).join(', '),
+    migrations: Object.entries(plan.migrations)
+      .map(([engine, files]) => `${engine}: ${files.join(', ')}`)
+      .join('; '),
+    largest: plan.largest.map(({ slug, bytes }) => `${slug} (${Math.ceil(bytes / 1e6)} MB)`).join(', '),
+    estimate: plan.estimateMs === null ? 'unknown until the first wave' : `${Math.ceil(plan.estimateMs / 1000)} s`
+  })
+  for (const { level, file, message, fix } of plan.findings) {
+    if (level !== 'ok') progress.notice(`${level}: ${file}: ${message}${fix ? ` ${fix}` : ''}`)
+  }
+}
+
+function printView({ print, progress }: Session, { rollout, waves, failures }: RolloutView): void {
+  progress.clear()
+  if (print.forPrograms) {
+    print.one({ ...rollout, waves, failures })
+    return
+  }
+  const { id, template, status, reason } = rollout
+  print.one({ id, template, status, reason })
+  print.list(waves, ['name', 'pending', 'running', 'done', 'failed', 'skipped', 'startedAt', 'finishedAt'])
+  for (const { slug, error } of failures) progress.notice(`${slug}: ${error?.message ?? 'failed'}`)
+}

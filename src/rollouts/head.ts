@@ -1,0 +1,45 @@
+import type { Json } from '../canonical.js'
+import type { OperationRow } from '../catalog/operations.js'
+import { listServers } from '../catalog/servers.js'
+import type { EngineName } from '../engines/engine.js'
+import type { Kind, Tools, Work } from '../operations/kind.js'
+import { startBuild } from '../templates/build.js'
+import { readTemplate, registerTemplate } from '../templates/register.js'
+import { mustFindRollout } from './find.js'
+import { checkFiles, schemasOf } from './plan.js'
+
+interface HeadInput extends Record<string, Json> {
+  rolloutId: string
+  template: string
+}
+
+interface HeadWork extends Work {
+  tools: Tools
+  operation: OperationRow<HeadInput>
+}
+
+/**
+ * Builds the template's new version on every server after the whole fleet has it: from here on new tenants start there, and
+ * the warm pool follows within a minute. Before that, no sign-up could have passed the canary by.
+ */
+export const rolloutHead: Kind<HeadInput, HeadWork> = {
+  name: 'rollout.head',
+  inputVersion: 1,
+  exclusion: 'shared',
+  pivot: 'start',
+  open: async (tools, operation) => ({ tools, operation }),
+  steps: [{ name: 'move head', act: moveHead }]
+}
+
+async function moveHead({ tools, operation }: HeadWork): Promise<void> {
+  const { actor, input } = operation
+  const rollout = await mustFindRollout(tools.catalog, input.rolloutId)
+  checkFiles(await schemasOf(tools, input.template), rollout.files, rollout.id)
+  const content = await readTemplate(tools.folders.templates, input.template)
+  const template = await registerTemplate({ ...tools, actor }, content)
+  const engines = Object.keys(content.template.engines) as EngineName[]
+  for (const server of await listServers(tools.catalog)) {
+    if (server.status !== 'active' || !engines.includes(server.engine)) continue
+    await tools.catalog.transaction(actor, tx => startBuild(tx, { ...tools, actor }, server, template, { claim: null }))
+  }
+}

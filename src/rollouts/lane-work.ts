@@ -1,0 +1,91 @@
+import type { Json } from '../canonical.js'
+import type { OperationRow } from '../catalog/operations.js'
+import type { Lane } from '../catalog/rollout-lane.js'
+import type { RolloutRow } from '../catalog/rollouts.js'
+import { type ServerRow, serverById } from '../catalog/servers.js'
+import { serverAccess } from '../databases/access.js'
+import type { ActingSession, Engine, Fence, ServerAccess } from '../engines/engine.js'
+import { SaasctlError } from '../errors.js'
+import type { Tools, Work } from '../operations/kind.js'
+import { mustFindRollout } from './find.js'
+import { checkFiles, schemasOf } from './plan.js'
+import type { EngineSchema, KeptFiles } from './schema.js'
+import type { RolloutSettings } from './settings.js'
+
+export interface LaneInput extends Record<string, Json> {
+  rolloutId: string
+  serverId: string
+  wave: number
+  /** Databases at once. */
+  concurrency: number
+}
+
+export type Rollout = RolloutRow<RolloutSettings, KeptFiles>
+
+/** What a lane's targets share: the rollout, its files, the server, and one fenced session on it. */
+export class LaneWork implements Work {
+  readonly tools: Tools
+  readonly lane: Lane
+  readonly rollout: Rollout
+  readonly schema: EngineSchema
+  readonly engine: Engine
+  readonly concurrency: number
+  readonly #access: ServerAccess
+  #session: ActingSession | undefined
+
+  private constructor(
+    tools: Tools,
+    operation: OperationRow<LaneInput>,
+    parts: { rollout: Rollout; schema: EngineSchema; engine: Engine; access: ServerAccess }
+  ) {
+    const { rolloutId, serverId, wave, concurrency } = operation.input
+    this.tools = tools
+    this.lane = { operation, rolloutId, serverId, wave }
+    this.concurrency = concurrency
+    this.rollout = parts.rollout
+    this.schema = parts.schema
+    this.engine = parts.engine
+    this.#access = parts.access
+  }
+
+  /** Files that are no longer what was planned stop the lane before it touches a database. */
+  static async open(tools: Tools, operation: OperationRow<LaneInput>): Promise<LaneWork> {
+    const { rolloutId, serverId } = operation.input
+    const [rollout, server] = await Promise.all([
+      mustFindRollout(tools.catalog, rolloutId),
+      mustFindServer(tools, serverId)
+    ])
+    const schemas = await schemasOf(tools, rollout.template)
+    checkFiles(schemas, rollout.files, rollout.id)
+    const schema = schemas.get(server.engine)
+    if (!schema)
+      throw new SaasctlError(
+        'TEMPLATE_NOT_FOUND',
+        `Template ${rollout.template} has no files for server ${server.name}.`
+      )
+    const [engine, access] = await Promise.all([tools.engine(server.engine), serverAccess(tools.keys, server)])
+    return new LaneWork(tools, operation, { rollout, schema, engine, access })
+  }
+
+  get session(): ActingSession {
+    if (!this.#session) throw new SaasctlError('FENCED', 'A lane acted on the server before the fence was taken.')
+    return this.#session
+  }
+
+  /** The fence is the lane's: whoever takes it over ends every session that it had in a tenant's database. */
+  async enter(fence: Fence): Promise<void> {
+    this.#session = await this.engine.enter(this.#access, fence)
+  }
+
+  async leave(): Promise<void> {
+    const session = this.#session
+    this.#session = undefined
+    await session?.end()
+  }
+}
+
+async function mustFindServer({ catalog }: Tools, id: string): Promise<ServerRow> {
+  const server = await serverById(catalog, id)
+  if (!server) throw new SaasctlError('SERVER_NOT_FOUND', `The catalog has no server ${id}.`)
+  return server
+}

@@ -1,0 +1,202 @@
+import { type FleetTenant, type Head, tenantsElsewhere } from '../catalog/fleet.js'
+import { insertRollout, usualMilliseconds } from '../catalog/rollouts.js'
+import { knownChecksums } from '../catalog/templates.js'
+import type { Selector } from '../catalog/tenants.js'
+import type { EngineName, LintFinding } from '../engines/engine.js'
+import { SaasctlError } from '../errors.js'
+import { uuidv7 } from '../names.js'
+import type { Context } from '../operations/kind.js'
+import { readTemplate } from '../templates/register.js'
+import { checkContracts } from './contracts.js'
+import { changedFile, EngineSchema, type KeptFiles, keptFiles, type Schemas } from './schema.js'
+import { cutWaves, type RolloutSettings, type Wave } from './settings.js'
+import { assignWaves } from './targets.js'
+
+export interface RolloutWish {
+  template: string
+  selector: Selector
+  /** Every tenant of the template: at its end the template moves, too. */
+  wholeFleet: boolean
+  direction: 'up' | 'down'
+  /** The last migration to apply, or to keep; null is the newest file. */
+  to: string | null
+  settings: RolloutSettings
+  /** Codes of findings that do not stop it. */
+  allow: string[]
+}
+
+/** What a rollout would do, before anything runs. */
+export interface RolloutPlan {
+  /** Absent when there is nothing to do: then nothing was stored. */
+  id: string | undefined
+  template: string
+  targets: number
+  waves: Wave[]
+  /** Names of the files that some target lacks, or that are taken back, in their order, per engine. */
+  migrations: Record<string, string[]>
+  /** The largest database among the targets, per engine: what a statement that locks or rewrites would hit. */
+  largest: Array<{ engine: EngineName; slug: string; bytes: number }>
+  findings: Array<LintFinding & { engine: EngineName }>
+  /** From what earlier rollouts of the template took; null when there were none. */
+  estimateMs: number | null
+}
+
+/**
+ * Finds out what the rollout would do and keeps it: a start runs exactly this, or refuses. When every tenant stands where it
+ * should, that is one query and nothing is kept. MIGRATION_CHANGED for an applied file that was edited, ROLLOUT_REFUSED for a
+ * contract that something still stands against.
+ */
+export async function planRollout(context: Context, wish: RolloutWish): Promise<RolloutPlan> {
+  const { catalog } = context
+  const schemas = await schemasOf(context, wish.template)
+  await checkEdited(context, wish.template, schemas)
+  const heads = headsOf(schemas, wish.to)
+  const found = await tenantsElsewhere(catalog, wish.template, wish.selector, heads)
+  const tenants = found.filter(tenant => concerned(schemas, tenant, wish))
+  const waves = cutWaves(wish.settings, tenants.length)
+  const migrations = concernedFiles(schemas, tenants, wish)
+  const findings = wish.direction === 'up' ? await lintOf(context, schemas, migrations) : []
+  const usual = tenants.length > 0 ? await usualMilliseconds(catalog, wish.template) : null
+  const plan: RolloutPlan = {
+    id: tenants.length > 0 ? uuidv7() : undefined,
+    template: wish.template,
+    targets: tenants.length,
+    waves,
+    migrations,
+    largest: largestOf(tenants),
+    findings,
+    estimateMs: usual === null ? null : estimate(usual, tenants, wish.settings)
+  }
+  if (!plan.id) return plan
+  if (wish.direction === 'up') await checkContracts(context, wish, schemas, tenants)
+  const id = plan.id
+  await catalog.transaction(context.actor, async tx => {
+    await insertRollout(tx, {
+      id,
+      template: wish.template,
+      direction: wish.direction,
+      target: wish.to,
+      undoes: null,
+      selector: { ...wish.selector },
+      wholeFleet: wish.wholeFleet,
+      settings: wish.settings,
+      files: keptFiles(schemas, wish.direction === 'up' ? wish.to : null),
+      findings: findings.map(finding => ({ ...finding })),
+      actor: context.actor,
+      waves: waves.map(wave => wave.name),
+      targets: assignWaves(tenants, waves, tenant => endOf(schemas, tenant.engine, wish.to))
+    })
+    tx.audit({
+      chain: 'rollout',
+      action: 'rollout.plan',
+      subject: `rollout:${id}`,
+      payload: { template: wish.template, direction: wish.direction, to: wish.to, targets: tenants.length }
+    })
+  })
+  return plan
+}
+
+/** The template's files, per engine, as they are now. */
+export async function schemasOf({ folders }: Pick<Context, 'folders'>, template: string): Promise<Schemas> {
+  const { migrations } = await readTemplate(folders.templates, template)
+  return new Map(Object.entries(migrations).map(([engine, files]) => [engine as EngineName, new EngineSchema(files)]))
+}
+
+/** ROLLOUT_CHANGED when the files are not those that the rollout was planned with. */
+export function checkFiles(schemas: Schemas, kept: KeptFiles, id: string): void {
+  const change = changedFile(schemas, kept)
+  if (!change) return
+  throw new SaasctlError('ROLLOUT_CHANGED', `${change} Rollout ${id} was planned with other files.`, {
+    hint: 'Put the files back as they were, or abort it and plan again.'
+  })
+}
+
+/** Where a database of the engine is to end: the named file, or the last one there is. */
+function endOf(schemas: Schemas, engine: EngineName, to: string | null): string | null {
+  return to ?? schemas.get(engine)?.files.at(-1)?.name ?? null
+}
+
+export function headsOf(schemas: Schemas, to: string | null): Head[] {
+  return [...schemas].map(([engine, schema]) => ({
+    engine,
+    checksum: schema.checksumAt(to ?? schema.files.at(-1)?.name ?? null)
+  }))
+}
+
+async function checkEdited({ catalog }: Context, template: string, schemas: Schemas): Promise<void> {
+  for (const [engine, { files }] of schemas) {
+    const known = await knownChecksums(catalog, template, engine)
+    const edited = files.find(({ name, checksum }) => (known.get(name) ?? checksum) !== checksum)
+    if (!edited) continue
+    throw new SaasctlError(
+      'MIGRATION_CHANGED',
+      `Migration ${edited.name} (${engine}) was edited after it was applied.`,
+      {
+        hint: 'Put the file back as it was and make the change in a new migration.'
+      }
+    )
+  }
+}
+
+/** Going up, one that is beyond the named migration is left alone; going down, one that does not have what is taken back. */
+function concerned(
+  schemas: Schemas,
+  { engine, migrationsChecksum }: FleetTenant,
+  { direction, to }: RolloutWish
+): boolean {
+  const schema = schemas.get(engine)
+  const position = schema?.position(migrationsChecksum)
+  // One that stands aside is looked at inside, when its turn comes.
+  if (!schema || position === undefined || to === null) return true
+  return direction === 'up' ? position < schema.indexOf(to) + 1 : position > schema.indexOf(to) + 1
+}
+
+function concernedFiles(
+  schemas: Schemas,
+  tenants: FleetTenant[],
+  { direction, to }: RolloutWish
+): Record<string, string[]> {
+  const concerned: Record<string, string[]> = {}
+  for (const [engine, schema] of schemas) {
+    const positions = tenants
+      .filter(tenant => tenant.engine === engine)
+      .map(tenant => schema.position(tenant.migrationsChecksum) ?? 0)
+    if (positions.length === 0) continue
+    const end = to === null ? schema.files.length : schema.indexOf(to) + 1
+    const files =
+      direction === 'up'
+        ? schema.files.slice(Math.min(...positions), end)
+        : schema.files.slice(end, Math.max(...positions)).reverse()
+    concerned[engine] = files.map(file => file.name)
+  }
+  return concerned
+}
+
+async function lintOf(
+  context: Context,
+  schemas: Schemas,
+  migrations: Record<string, string[]>
+): Promise<Array<LintFinding & { engine: EngineName }>> {
+  const findings: Array<LintFinding & { engine: EngineName }> = []
+  for (const [engine, { files }] of schemas) {
+    const names = new Set(migrations[engine] ?? [])
+    const { lint } = await context.engine(engine)
+    findings.push(...lint(files.filter(file => names.has(file.name))).map(finding => ({ ...finding, engine })))
+  }
+  return findings
+}
+
+function largestOf(tenants: FleetTenant[]): RolloutPlan['largest'] {
+  const largest = new Map<EngineName, { engine: EngineName; slug: string; bytes: number }>()
+  for (const { engine, slug, bytes } of tenants) {
+    if (bytes !== null && bytes > (largest.get(engine)?.bytes ?? -1)) largest.set(engine, { engine, slug, bytes })
+  }
+  return [...largest.values()]
+}
+
+/** Servers are worked side by side; the one with the most targets decides. */
+function estimate(usualMs: number, tenants: FleetTenant[], { perServer, soakMs, waves }: RolloutSettings): number {
+  const perServerTargets = new Map<string, number>()
+  for (const { serverId } of tenants) perServerTargets.set(serverId, (perServerTargets.get(serverId) ?? 0) + 1)
+  return Math.round((usualMs * Math.max(...perServerTargets.values())) / perServer + soakMs * (waves.length - 1))
+}

@@ -1,0 +1,88 @@
+import { SaasctlError } from '../errors.js'
+import { quoteInput } from '../names.js'
+
+/** How far a rollout has come at the end of a wave: a share of all its targets, or a number of them. */
+export type WaveEnd = { percent: number } | { count: number }
+
+/** What must hold between two waves. */
+export type Gate =
+  /** A program of the worker's machine, run by its shell; passes when it exits with 0. */
+  | { kind: 'command'; run: string }
+  /** Passes on an answer of 2xx to a GET. */
+  | { kind: 'http'; url: string }
+  /** One query in every tenant of the wave, as its read-only login; passes when the first column of its only row is true. */
+  | { kind: 'sql'; query: string }
+
+export interface Brakes {
+  /** Stop when so many targets have failed; null for no such brake. */
+  failures: number | null
+  /** Stop when this share of the targets worked so far has failed, once ten are over. */
+  percent: number | null
+  /** Stop when so many in a row have failed. */
+  consecutive: number | null
+}
+
+export interface RolloutSettings {
+  /** Targets of the first wave, before those of `waves`. */
+  canary: number
+  waves: WaveEnd[]
+  /** How long nothing happens after a wave, so that its trouble can show. */
+  soakMs: number
+  gates: Gate[]
+  brakes: Brakes
+  /** Databases of one server that are migrated at once, and of all servers together. */
+  perServer: number
+  total: number
+  /** How often a target is tried when it failed with something that may pass. */
+  tries: number
+}
+
+export const usualSettings: RolloutSettings = {
+  canary: 0,
+  waves: [{ percent: 100 }],
+  soakMs: 0,
+  gates: [],
+  brakes: { failures: null, percent: 5, consecutive: 5 },
+  perServer: 4,
+  total: 16,
+  tries: 5
+}
+
+/** `10%` or `25`; INVALID_INPUT for anything else. */
+export function parseWaveEnd(text: string): WaveEnd {
+  const [, digits = '', percent] = /^(\d{1,7})(%?)$/.exec(text.trim()) ?? []
+  const value = Number(digits)
+  if (digits === '' || value === 0 || (percent && value > 100)) {
+    throw new SaasctlError(
+      'INVALID_INPUT',
+      `${quoteInput(text)} is no wave: it must be a share or a number of tenants.`,
+      {
+        hint: 'As in --waves 10%,50%,100% or --waves 20,200.'
+      }
+    )
+  }
+  return percent ? { percent: value } : { count: value }
+}
+
+export interface Wave {
+  name: string
+  size: number
+}
+
+/** Cuts so many targets into waves; one that would be empty is left out. The last takes whatever is left. */
+export function cutWaves({ canary, waves }: RolloutSettings, targets: number): Wave[] {
+  const ends = waves.map(end => ('count' in end ? end.count : Math.ceil((targets * end.percent) / 100)))
+  const names = waves.map(end => ('count' in end ? String(end.count) : `${end.percent}%`))
+  const cut: Wave[] = []
+  let at = 0
+  const add = (name: string, end: number) => {
+    const size = Math.min(end, targets) - at
+    if (size <= 0) return
+    cut.push({ name, size })
+    at += size
+  }
+  add('canary', canary)
+  for (const [index, end] of ends.entries()) add(names[index] ?? '', end)
+  add('100%', targets)
+  return cut
+}
