@@ -49,30 +49,48 @@ async function migrate(
   fingerprints: Fingerprints,
   reached: Reached
 ): Promise<void> {
-  const { engine, schema, tools, rollout, session } = work
+  const { engine, schema, tools, session } = work
   const logins = await Logins.of(tools.catalog, tools.keys, target.databaseId)
   const inside = await session.enterDatabase(engine.names(target.databaseId), await logins.credentials('owner'))
+  const bring = async (before: Array<{ name: string }>) => {
+    await applyAll(work, target, inside, before, reached)
+    if (reached.schema) {
+      const { migrationsChecksum } = reached.schema
+      reached.schema.fingerprint = await fingerprintOf(inside, target, migrationsChecksum, fingerprints)
+    }
+  }
   try {
     const position = schema.position(target.migrationsChecksum)
-    // What the catalog knows is believed: each file is applied on top of a ledger that must end as the catalog says.
-    const before = position === undefined ? await inside.applied() : schema.files.slice(0, position)
-    const plan = planTarget(work, target, before)
-    const names = before.map(({ name }) => name)
-    for (const { file, after } of plan) {
-      await inside.apply(file, rollout.direction, after)
-      if (rollout.direction === 'up') names.push(file.name)
-      else names.splice(names.indexOf(file.name), 1)
-      reached.schema = schemaOf(names, work)
+    if (position === undefined) return await bring(await inside.applied())
+    // What the catalog knows is believed: each file is applied on top of a ledger that must end as the catalog says. It does
+    // not where a lane was killed after more than one file and before it could write that down.
+    try {
+      await bring(schema.files.slice(0, position))
+    } catch (error) {
+      if (asSaasctlError(error).code !== 'MIGRATION_CHANGED') throw error
+      await bring(await inside.applied())
     }
-    reached.schema = schemaOf(names, work)
-    reached.schema.fingerprint = await fingerprintOf(inside, target, reached.schema.migrationsChecksum, fingerprints)
-  } catch (error) {
-    // A database that is not where the catalog thought is looked at inside, by the next try.
-    if (asSaasctlError(error).code === 'MIGRATION_CHANGED') reached.schema = await look(work, inside)
-    throw error
   } finally {
     await inside.end()
   }
+}
+
+async function applyAll(
+  work: LaneWork,
+  target: HeldTarget,
+  inside: OwnerSession,
+  before: Array<{ name: string }>,
+  reached: Reached
+): Promise<void> {
+  const { direction } = work.rollout
+  const names = before.map(({ name }) => name)
+  for (const { file, after } of planTarget(work, target, before)) {
+    await inside.apply(file, direction, after)
+    if (direction === 'up') names.push(file.name)
+    else names.splice(names.indexOf(file.name), 1)
+    reached.schema = schemaOf(names, work)
+  }
+  reached.schema = schemaOf(names, work)
 }
 
 const schemaOf = (names: string[], { schema }: LaneWork) => ({
@@ -83,13 +101,6 @@ const schemaOf = (names: string[], { schema }: LaneWork) => ({
   ),
   fingerprint: null as string | null
 })
-
-async function look(work: LaneWork, inside: OwnerSession): Promise<Finished['schema']> {
-  return schemaOf(
-    (await inside.applied()).map(({ name }) => name),
-    work
-  )
-}
 
 function planTarget(
   { schema, rollout }: LaneWork,
