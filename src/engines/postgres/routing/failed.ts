@@ -20,5 +20,8 @@ const outdated = ({ database }: Place) =>
     retryable: true
   })
 
-/** The server's last words on a connection; the driver hears the end itself only after it has passed them on. */
-const endings = /^(08|57P|25P03)/
+/**
+ * The server's last words on a connection; the driver hears the end itself only after it has passed them on. Not 08P01: a
+ * statement that was given more parameters than it has.
+ */
+const endings = /^(08(?!P01)|57P|25P03)/
