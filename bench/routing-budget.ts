@@ -1,63 +1,33 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import type pg from 'pg'
+import { fileURLToPath } from 'node:url'
 import type { RoutedWay } from '../src/engines/routing.js'
-import { ServerBudget } from '../src/routing/budget.js'
-import type { TenantPool } from '../src/routing/tenant-pool.js'
+import { createTenants } from '../src/router.js'
+import { type Asked, askTenants, errorsOf } from './support/ask-tenants.js'
+import { enlist } from './support/enlisted-fleet.js'
+import { Samples } from './support/measure.js'
+import { connectingPgbench } from './support/pgbench.js'
+import { outputOf } from './support/processes.js'
 import { figure, note, perSecond } from './support/report.js'
-import { type RoutedFleet, routedFleet } from './support/routed-fleet.js'
+import { routedFleet } from './support/routed-fleet.js'
+import { watchSessions } from './support/sessions.js'
 import { zipf } from './support/zipf.js'
 
 // Many tenants over few connections: nearly every request opens one, so the least that it can cost is what `pgbench -C`
-// pays, which connects for each transaction and to one database only. 2,000 tenants over 80 connections want 16 GB of
-// disk and two minutes; the same 25 tenants a connection by default with fewer. `node dist/bench/routing-budget.js 2000`
-const tenants = Number(process.argv[2] ?? 300)
-const max = Math.round(tenants / 25)
+// pays, which connects for each transaction and to one database only. Then two routers in processes of their own, the second
+// while the first is busy. 2,000 tenants want 10 GB of memory and a minute; `node dist/bench/routing-budget.js 50` neither.
+const tenants = Number(process.argv[2] ?? 2_000)
+const max = Math.max(4, Math.round(tenants / 25))
 const clients = 64
-const rounds = 5
-const roundMs = 4_000
+const rounds = tenants < 500 ? 2 : 5
+const milliseconds = tenants < 500 ? 1_000 : 4_000
+const over = `${tenants} tenants over ${max} connections, ${clients} clients`
 
-const fleet = await routedFleet(tenants, tmpdir())
-const budget = new ServerBudget({ name: 'main', max, acquireMs: 10_000 })
-const pools = fleet.ways.map((way, index) =>
-  budget.tenant({ name: `tenant-${index}`, connections: 10, open: () => fleet.routing.open(way) })
-)
+const fleet = await routedFleet(tenants)
+const enlisted = await enlist(fleet, max)
+const sessions = await watchSessions(fleet.server)
 try {
-  const errors = new Map<string, number>()
-  let most = 0
-  const watch = setInterval(async () => {
-    most = Math.max(most, await fleet.sessions().catch(() => 0))
-  }, 250)
-  const pick = { uniform: () => Math.floor(Math.random() * tenants), zipf: zipf(tenants) }
-  const rates: Record<'uniform' | 'zipf' | 'pgbench', number[]> = { uniform: [], zipf: [], pgbench: [] }
-  for (let round = 0; round < rounds; round += 1) {
-    rates.pgbench.push(await pgbench(fleet, fleet.ways[round % tenants] as RoutedWay))
-    rates.uniform.push(await requests(pick.uniform))
-    rates.zipf.push(await requests(pick.zipf))
-  }
-  clearInterval(watch)
-  const [bare, uniform, skewed] = [median(rates.pgbench), median(rates.uniform), median(rates.zipf)]
-  const against = `pgbench -C ${perSecond(bare)}`
-  const over = `${tenants} tenants over ${max} connections, ${clients} clients`
-  figure({
-    what: `${over}, uniform`,
-    measured: perSecond(uniform),
-    against,
-    ratio: uniform / bare,
-    target: { atLeast: 0.7 }
-  })
-  figure({
-    what: `${over}, Zipf`,
-    measured: perSecond(skewed),
-    against,
-    ratio: skewed / bare,
-    target: { atLeast: 1.4 }
-  })
-  const failed = [...errors.values()].reduce((sum, count) => sum + count, 0)
+  const errors = errorsOf([...(await alone()), ...(await two())])
+  const failed = Object.values(errors).reduce((sum, count) => sum + count, 0)
   figure({
     what: 'requests that failed',
     measured: String(failed),
@@ -65,68 +35,67 @@ try {
     ratio: failed,
     target: { atMost: 0 }
   })
-  for (const [message, count] of errors) note(`${count}× ${message}`)
+  for (const [what, count] of Object.entries(errors)) note(`${count}× ${what}`)
+} finally {
+  await sessions.stop()
+  await enlisted.close()
+  await fleet.stop()
+}
+
+async function alone(): Promise<Asked[]> {
+  const router = await createTenants({ config: enlisted.routerConfig, entities: [], acquireMs: 10_000 })
+  const all: Asked[] = []
+  const rates: Record<'uniform' | 'zipf' | 'pgbench', number[]> = { uniform: [], zipf: [], pgbench: [] }
+  const ask = async (next: () => number) => {
+    const asked = await askTenants(router, { slugs: enlisted.slugs, next, clients, milliseconds })
+    all.push(asked)
+    await sleep(100)
+    return (asked.done / milliseconds) * 1_000
+  }
+  const [uniform, skewed] = [() => Math.floor(Math.random() * tenants), zipf(tenants)]
+  try {
+    // Every tenant is known: what an unknown one costs is measured elsewhere.
+    for (const slug of enlisted.slugs) await router.find({ by: 'slug', value: slug })
+    for (let round = 0; round < rounds; round += 1) {
+      rates.pgbench.push(await connectingPgbench(fleet.ways[round % tenants] as RoutedWay, milliseconds))
+      rates.uniform.push(await ask(uniform))
+      rates.zipf.push(await ask(skewed))
+    }
+  } finally {
+    await router.close(1_000)
+  }
+  const bare = new Samples(rates.pgbench).median
+  const compare = (how: 'uniform' | 'zipf', atLeast: number) => {
+    const rate = new Samples(rates[how]).median
+    const against = `pgbench -C ${perSecond(bare)}`
+    figure({ what: `${over}, ${how}`, measured: perSecond(rate), against, ratio: rate / bare, target: { atLeast } })
+  }
+  compare('uniform', 0.7)
+  compare('zipf', 1.4)
+  seen('one router', sessions.most())
+  return all
+}
+
+async function two(): Promise<Asked[]> {
+  const program = fileURLToPath(new URL('support/router-load.js', import.meta.url))
+  const load = async (delay: number) => {
+    await sleep(delay)
+    const args = [program, ...[tenants, clients / 2, 3 * milliseconds].map(String)]
+    return JSON.parse(await outputOf({ args, cwd: '/', env: enlisted.routerEnv })) as Asked
+  }
+  const all = await Promise.all([load(0), load(milliseconds)])
+  const rate = all.reduce((sum, { done }) => sum + done / (3 * milliseconds), 0) * 1_000
+  note(`two routers ${perSecond(rate)} together`)
+  seen('two routers, the second of which joins the first under load', sessions.most())
+  return all
+}
+
+function seen(who: string, most: number): void {
   figure({
-    what: 'connections that the server saw',
+    what: `connections that the server saw of ${who}`,
     measured: `${most} at most`,
     against: `a budget of ${max}`,
     ratio: most / max,
     target: { atMost: 1 }
   })
-
-  async function requests(next: () => number): Promise<number> {
-    const until = performance.now() + roundMs
-    let done = 0
-    const client = async () => {
-      while (performance.now() < until) {
-        await request(pools[next()] as TenantPool).catch(error => {
-          const what = error.code ?? error.message
-          errors.set(what, (errors.get(what) ?? 0) + 1)
-        })
-        done += 1
-      }
-    }
-    await Promise.all(Array.from({ length: clients }, client))
-    await sleep(100)
-    return (done / roundMs) * 1_000
-  }
-} finally {
-  await budget.shutdown(1_000)
-  await fleet.stop()
-}
-
-async function request(pool: TenantPool): Promise<void> {
-  const lease = pool.lease()
-  try {
-    const connection = await lease.acquire()
-    const client = connection.driver as pg.Client
-    try {
-      await client.query('select id, body from notes where id = $1', [1 + Math.floor(Math.random() * 1_000)])
-    } finally {
-      lease.release(connection, false)
-    }
-  } finally {
-    lease.end()
-  }
-}
-
-/** Transactions a second, each on a connection of its own. */
-async function pgbench({ server }: RoutedFleet, way: RoutedWay): Promise<number> {
-  const folder = await mkdtemp(join(tmpdir(), 'saasctl-bench.'))
-  const script = join(folder, 'request.sql')
-  await writeFile(script, `\\set id random(1, 1000)\nselect id, body from notes where id = :id;\n`)
-  const where = ['-h', server.host, '-p', String(server.port), '-U', way.as.login, way.database]
-  const how = ['-n', '-C', '-M', 'extended', '-c', '8', '-j', '2', '-T', String(roundMs / 1_000), '-f', script]
-  try {
-    const { stdout } = await promisify(execFile)('pgbench', [...how, ...where], {
-      env: { ...process.env, PGPASSWORD: way.as.password.reveal() }
-    })
-    return Number(/tps = ([\d.]+)/.exec(stdout)?.[1])
-  } finally {
-    await rm(folder, { recursive: true })
-  }
-}
-
-function median(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN
 }

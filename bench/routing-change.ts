@@ -7,14 +7,19 @@ import { figure, ms } from './support/report.js'
 import { routedPlane } from './support/routed-plane.js'
 
 // From the commit of a change in the catalog until a router goes by it: told by NOTIFY, and with a listener that is cut off.
-const plane = await routedPlane(20)
+// `node dist/bench/routing-change.js 30 2` takes seconds.
+const changes = Number(process.argv[2] ?? 300)
+const deafRounds = Number(process.argv[3] ?? 10)
+const tenants = Math.max(deafRounds, 10)
+
+const plane = await routedPlane(tenants)
 const router = await createTenants({ config: plane.routerConfig, entities: [] })
 try {
   const live: number[] = []
-  for (let round = 0; round < 300; round += 1) live.push(await change(router, plane.slugs[round % 20] ?? ''))
+  for (let round = 0; round < changes; round += 1) live.push(await change(router, plane.slugs[round % tenants] ?? ''))
   const told = new Samples(live)
   figure({
-    what: 'a catalog change reaches a router, p99 of 300',
+    what: `a catalog change reaches a router, p99 of ${changes}`,
     measured: ms(told.p99),
     against: '20 ms',
     ratio: told.p99 / 20,
@@ -22,7 +27,7 @@ try {
   })
   const deaf = new Samples(await unheard())
   figure({
-    what: 'with a listener that hears nothing, the longest of 10',
+    what: `with a listener that hears nothing, the longest of ${deafRounds}`,
     measured: ms(deaf.quantile(1)),
     against: '5,000 ms',
     ratio: deaf.quantile(1) / 5_000,
@@ -52,7 +57,7 @@ async function unheard(): Promise<number[]> {
   const router = await createTenants({ config, entities: [] })
   try {
     const took: number[] = []
-    for (let round = 0; round < 10; round += 1) {
+    for (let round = 0; round < deafRounds; round += 1) {
       const slug = plane.slugs[round] ?? ''
       await router.use(slug, async () => {})
       proxy.hang()

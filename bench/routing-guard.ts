@@ -11,9 +11,10 @@ import { figure } from './support/report.js'
 import { routedPlane } from './support/routed-plane.js'
 
 // The whole door of the plugin, catalog's answer, status, limits and all, on a route that does nothing: against the same
-// route without it, and against an application that only verifies the token.
-const tenants = 50
-const requests = 6000
+// route without it, and against an application that only verifies the token. `node dist/bench/routing-guard.js 500 3` takes
+// seconds.
+const requests = Number(process.argv[2] ?? 6_000)
+const tenants = Number(process.argv[3] ?? 50)
 const connections = 32
 const [iss, aud] = ['https://id.saas.test', 'https://api.saas.test']
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })

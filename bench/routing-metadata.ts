@@ -1,4 +1,3 @@
-import { tmpdir } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { DataSource } from 'typeorm'
@@ -9,9 +8,9 @@ import { figure, ms } from './support/report.js'
 import { configOf, routedFleet } from './support/routed-fleet.js'
 
 // What one more tenant costs the process: a DataSource of stock TypeORM, as everybody keeps one per tenant in a Map, against
-// a pool with a lease and its DataSource.
+// a pool with a lease and its DataSource. `node dist/bench/routing-metadata.js 500` tries it with fewer.
 const stockTenants = 12
-const ourTenants = 10_000
+const ourTenants = Number(process.argv[2] ?? 10_000)
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
@@ -21,7 +20,7 @@ const heap = () => {
 }
 
 const entities = someEntities(50)
-const fleet = await routedFleet(1, tmpdir())
+const fleet = await routedFleet(1)
 const [way] = fleet.ways
 if (!way) throw new Error('The fleet is empty.')
 const { user: username, ...place } = configOf(way)
