@@ -160,7 +160,7 @@ if (!(await skipWithoutPostgres(t))) {
 
   t.test('a seed that changes reaches the warm databases too', async t => {
     await writeFile(
-      join(template.env.SAASCTL_TEMPLATES, 'tiny', 'seed.sql'),
+      join(template.env.SAASCTL_TEMPLATES, 'tiny', 'seed.postgres.sql'),
       `insert into notes (id, body) values (1, 'seed'), (2, 'more') on conflict do nothing;\n`
     )
     t.match(await build(), [{ version: 3, built: true, warmed: 0, refreshed: 10 }])

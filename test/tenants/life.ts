@@ -140,7 +140,7 @@ if (!(await skipWithoutPostgres(t))) {
   t.test('a creation that fails leaves nothing, fails again for the same key, and frees the slug at once', async t => {
     const broken = join(template.env.SAASCTL_TEMPLATES, 'broken')
     await cp(join(template.env.SAASCTL_TEMPLATES, 'tiny'), broken, { recursive: true })
-    await writeFile(join(broken, 'seed.sql'), 'insert into nowhere values (1);\n')
+    await writeFile(join(broken, 'seed.postgres.sql'), 'insert into nowhere values (1);\n')
     const names = `select datname as name from pg_database union all select rolname from pg_roles order by 1`
     const onServer = async () => (await asSuperuser(plane.server, client => client.query(names))).rows
     const [before, [server]] = [await onServer(), await listServers(catalog)]
@@ -152,7 +152,7 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal((await listServers(catalog))[0]?.databases, server?.databases, 'nor the places it would have taken')
     const rows = await catalog.query(`select status from saasctl.tenant where slug = 'unlucky'`)
     t.strictSame(rows, [{ status: 'failed' }])
-    await writeFile(join(broken, 'seed.sql'), `insert into notes values (9, 'mended');\n`)
+    await writeFile(join(broken, 'seed.postgres.sql'), `insert into notes values (9, 'mended');\n`)
     const { tenant } = await create('unlucky', { ...wish, idempotencyKey: 'mended' })
     t.equal(tenant.status, 'active')
     await rm(broken, { recursive: true })
