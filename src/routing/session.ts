@@ -47,7 +47,7 @@ export class TenantSession {
   }
 
   async #open(): Promise<DataSource> {
-    const { dataSource, lease } = await this.#tenants.lend(this)
+    const { dataSource, lease } = this.#tenants.lendReady(this) ?? (await this.#tenants.lend(this))
     this.#lease = lease
     if (this.#over) {
       lease.end()

@@ -5,7 +5,7 @@ import type { EntityOptions } from '../engines/routing.js'
 import { SaasctlError } from '../errors.js'
 import { isUuid, quoteInput } from '../names.js'
 import type { KeyStore } from '../secrets/keystore.js'
-import { EntitySet, type EntitySetParts } from './entity-set.js'
+import { EntitySet, type EntitySetParts, type Made } from './entity-set.js'
 import type { Lease } from './lease.js'
 import { Listener } from './listener.js'
 import { Lookup } from './lookup.js'
@@ -44,6 +44,12 @@ export interface Notice {
   message: string
   tenant?: string
   server?: string
+}
+
+/** A tenant's DataSource, and the lease that its connections come from. */
+export interface Lent {
+  dataSource: DataSource
+  lease: Lease
 }
 
 export interface TenantsParts extends EntitySetParts {
@@ -190,11 +196,25 @@ export class Tenants {
   }
 
   /** For sessions: a DataSource over a lease of the tenant's connections, by the way that is right now. */
-  async lend({ route: asked, where }: TenantSession): Promise<{ dataSource: DataSource; lease: Lease }> {
-    const [route, pool] = await this.#way(asked)
+  async lend(session: TenantSession): Promise<Lent> {
+    const [route, pool] = await this.#way(session.route)
+    const made = await this.#entities.make(route.engine)
+    return this.#lent(session, route, pool, made)
+  }
+
+  /** The same at once, where there is nothing to wait for: for nearly every request. It saves ten promises. */
+  lendReady(session: TenantSession): Lent | undefined {
+    const { route } = session
+    const made = this.#entities.ready(route.engine)
+    if (!made || route.status !== 'active' || !this.#lookup.isCurrent(route)) return undefined
+    checkSchema(route, this.#schema)
+    const pool = this.#places.ready(route)
+    return pool && this.#lent(session, route, pool, made)
+  }
+
+  #lent({ where }: TenantSession, route: Route, pool: TenantPool, { engine, template }: Made): Lent {
     const lease = pool.lease(this.#watch.borrower(route, where))
-    const engine = await this.#parts.engine(route.engine)
-    return { lease, dataSource: engine.dataSource(await this.#entities.template(route.engine), route.database, lease) }
+    return { lease, dataSource: engine.dataSource(template, route.database, lease) }
   }
 
   /** A way that was right a moment ago may be no more after anything was waited for: then it is looked for again. */

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import QuickLRU from 'quick-lru'
+import { PreparedStatement, type Shapes } from './prepared-statement.js'
 
 /** A statement is worth its place on the server once it came this often; what is made for one use never gets one. */
 const WORTH = 5
@@ -38,19 +39,35 @@ type Run = (text: unknown, values?: unknown, callback?: unknown) => unknown
 export function preparing(client: pg.Client, names: StatementNames, most: number, stale: () => void): void {
   const run = client.query.bind(client) as Run
   const prepared = new Set<string>()
+  const shapes: Shapes = new Map()
+  const runPrepared = async (name: string, text: string, values: unknown[]) => {
+    try {
+      return await new Promise((resolve, reject) => {
+        const settle = (error: unknown, result: unknown) => (error ? reject(error) : resolve(result))
+        run(new PreparedStatement(client, { name, text, values }, shapes, settle))
+      })
+    } catch (error) {
+      if (!(error instanceof Error)) throw error
+      if (!isStale(error)) throw fromHere(error)
+      stale()
+      if (client.getTransactionStatus() !== 'I') throw error
+      return run(text, values)
+    }
+  }
   const query: Run = (text, values, callback) => {
     const plain = typeof text !== 'string' || !Array.isArray(values) || values.length === 0 || callback !== undefined
     const name = plain ? undefined : names.of(text)
     if (name === undefined || (prepared.size >= most && !prepared.has(name))) return run(text, values, callback)
     prepared.add(name)
-    return (run({ name, text, values }) as Promise<unknown>).catch(error => {
-      if (!isStale(error)) throw error
-      stale()
-      if (client.getTransactionStatus() !== 'I') throw error
-      return run(text, values)
-    })
+    return runPrepared(name, text as string, values as unknown[])
   }
   client.query = query as typeof client.query
+}
+
+/** With the stack of whoever asked, as the driver does it, instead of the socket's. */
+function fromHere(error: Error): Error {
+  Error.captureStackTrace(error)
+  return error
 }
 
 /** By function and name: the same codes stand for other things too, and words are in the server's language. */
