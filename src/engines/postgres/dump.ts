@@ -68,6 +68,9 @@ async function environmentOf(server: ServerAddress, database: string, owner: Cre
   }
 }
 
+/** The server went away, or somebody ended the session or the program: another try may find things better. */
+const PASSING = /connection to server|closed the connection|terminating connection|could not send|signal SIG/
+
 type About = Pick<DumpFacts, 'format' | 'tool' | 'serverVersion'>
 
 /** The stream ends only when the program has ended well and the counts are there. */
@@ -77,7 +80,7 @@ function streamOf(child: Child, moment: Moment, about: About, database: string, 
     if (ended.ok) return { ...about, ...facts }
     throw new SaasctlError('SERVER_FAILED', `${about.tool} of database "${database}" failed: ${scrub(ended.said)}.`, {
       hint: 'Nothing was kept of it; look at what it says, and try again.',
-      retryable: true
+      retryable: PASSING.test(ended.said)
     })
   })
   const stream = new Transform({
