@@ -4,6 +4,7 @@ import type { Child } from './child.js'
 import type { Dump, DumpFacts } from './dump.js'
 
 export interface ToolStream {
+  format: string
   /** What is dumped, for messages. */
   database: string
   child: Child
@@ -19,7 +20,7 @@ export interface ToolStream {
 }
 
 /** What a program writes, as a stream that ends only after everything went well, and with which the program ends. */
-export function toolStream({ database, child, facts, signal, look, head, over }: ToolStream): Dump {
+export function toolStream({ format, database, child, facts, signal, look, head, over }: ToolStream): Dump {
   const stream = new Transform({
     transform: (chunk: Buffer, _, done: TransformCallback) => done(null, chunk),
     flush: (done: TransformCallback) => {
@@ -49,7 +50,7 @@ export function toolStream({ database, child, facts, signal, look, head, over }:
   // Where the bytes come in, for the program has ended when the last of them may still wait to be read.
   if (look) child.output.on('data', look)
   child.output.pipe(stream)
-  return { stream, facts: whole }
+  return { format, stream, facts: whole }
 }
 
 /** The program's failure as an error of ours, its words scrubbed by the engine. */

@@ -57,6 +57,7 @@ export async function dump(
     return { format: SCRIPT, tool: name, serverVersion, rows: counted.rows, fingerprint }
   }
   return toolStream({
+    format: SCRIPT,
     database,
     child,
     facts: whole(),

@@ -38,7 +38,7 @@ export async function dump(
       moment.release()
       void child.ended.then(remove)
     }
-    return toolStream({ database, child, facts, signal, over })
+    return toolStream({ format: CUSTOM, database, child, facts, signal, over })
   } catch (error) {
     moment.release()
     throw error
