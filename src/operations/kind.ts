@@ -15,6 +15,8 @@ export interface Tools {
   keys: KeyStore
   /** Where backups and exports are kept. */
   stores: Stores
+  /** The value of PATH: where programs of the databases are looked for. */
+  path: string
   /** Reads a template's files. Handed in, because folders are configuration. */
   folders: { templates: string; project: string }
   grace: { deleteSeconds: number; slugSeconds: number }

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream'
+import type { RestoreOptions } from '../dump.js'
 import type {
   ActingSession,
   Credentials,
@@ -63,8 +65,16 @@ export class MysqlActingSession implements ActingSession {
     return this.#fenced(() => furnishDatabase(this.#session, way => this.#open(way), furnish))
   }
 
-  restore() {
-    return this.#fenced(() => restore())
+  async restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions) {
+    await this.#fenced(async () => {
+      const inside = await this.#open({ database: names.database, as: owner })
+      try {
+        await restore(inside, names, stream, options)
+      } finally {
+        // Its settings are the script's.
+        inside.destroy()
+      }
+    })
   }
 
   setLimits(names: DatabaseNames, limits: DatabaseLimits) {

@@ -5,6 +5,7 @@ import { apply } from './migrate.js'
 import { rowsOf } from './rows.js'
 import { runScript } from './script.js'
 import type { Session } from './session.js'
+import { writesOf } from './writes.js'
 
 /** Runs an act; when the session was ended from outside, the catalog says whether the operation is still ours. */
 type Fenced = <Result>(act: () => Promise<Result>) => Promise<Result>
@@ -48,6 +49,10 @@ export class MysqlOwnerSession implements OwnerSession {
 
   rows() {
     return this.#fenced(() => rowsOf(this.#session))
+  }
+
+  writes() {
+    return this.#fenced(() => writesOf(this.#session))
   }
 
   end() {

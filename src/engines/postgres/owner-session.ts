@@ -5,6 +5,7 @@ import { apply } from './migrate.js'
 import { rowsOf } from './rows.js'
 import { runScript } from './script.js'
 import type { Session } from './session.js'
+import { writesOf } from './writes.js'
 
 /** What a session inside a database needs of the control session that opened it. */
 export interface Keeper {
@@ -51,6 +52,10 @@ export class PostgresOwnerSession implements OwnerSession {
 
   rows() {
     return this.#keeper.fenced(() => rowsOf(this.#session))
+  }
+
+  writes() {
+    return this.#keeper.fenced(() => writesOf(this.#session))
   }
 
   end() {
