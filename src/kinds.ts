@@ -14,6 +14,8 @@ const table: Record<string, () => Promise<unknown>> = {
   'tenant.delete': async () => (await import('./tenants/delete.js')).tenantDelete,
   'tenant.undelete': async () => (await import('./tenants/undelete.js')).tenantUndelete,
   'tenant.purge': async () => (await import('./tenants/purge.js')).tenantPurge,
+  'tenant.backup': async () => (await import('./backups/backup.js')).tenantBackup,
+  'backup.verify': async () => (await import('./backups/verify.js')).backupVerify,
   'template.build': async () => (await import('./templates/build.js')).templateBuild,
   'warm.create': async () => (await import('./templates/warm-kinds.js')).warmCreate,
   'warm.migrate': async () => (await import('./templates/warm-kinds.js')).warmMigrate,

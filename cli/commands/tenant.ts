@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { addBackup } from './tenant/backup.js'
 import { addCreate } from './tenant/create.js'
 import { addDelete } from './tenant/delete.js'
 import { addDomain } from './tenant/domain.js'
@@ -15,6 +16,7 @@ export function tenant(noun: Command): void {
   addUpdate(noun)
   addMigrate(noun)
   addPause(noun)
+  addBackup(noun)
   addDelete(noun)
   addEnter(noun)
   addDomain(noun)
