@@ -1,4 +1,5 @@
 import type { Json } from '../../src/canonical.js'
+import { latestBackup } from '../../src/catalog/backups.js'
 import { openRollout } from '../../src/catalog/rollouts.js'
 import { findTenant } from '../../src/catalog/tenants.js'
 import { uuidv7 } from '../../src/names.js'
@@ -53,6 +54,18 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
     const slug = newSlug()
     await doVerb(saasctl, 'create', { slug })
     return { verb: 'purge', argument: { slug } }
+  },
+  'tenant.backup': async stage => ({ verb: 'backup', argument: { slug: await tenant(stage, 'active') } }),
+  'backup.verify': async stage => {
+    const found = await findTenant(stage.saasctl.catalog, await tenant(stage, 'active'))
+    const latest = () => latestBackup(stage.saasctl.catalog, found?.id ?? '')
+    if (!(await latest())) await doVerb(stage.saasctl, 'backup', { slug: found?.slug ?? '' })
+    return { verb: 'verify', argument: { backup: (await latest())?.id ?? '' } }
+  },
+  'backup.prune': async stage => {
+    const slug = await tenant(stage, 'active')
+    for (const keep of [0, 0]) await doVerb(stage.saasctl, 'backup', { slug, keep })
+    return { verb: 'prune', argument: {} }
   },
   'template.build': async () => ({ verb: 'build', argument: { again: true } }),
   'rollout.lane': rolloutScene,
