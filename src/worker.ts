@@ -15,11 +15,12 @@ export async function runWorker(
   saasctl: Saasctl,
   options: { concurrency: number; log: (line: WorkerLine) => void; signal: AbortSignal }
 ): Promise<void> {
-  const [{ default: pg }, { startWorker }, { purgeDue }, { keepWarm }] = await Promise.all([
+  const [{ default: pg }, { startWorker }, { purgeDue }, { keepWarm }, { dropReplaced }] = await Promise.all([
     import('pg'),
     import('./operations/worker.js'),
     import('./tenants/purge.js'),
-    import('./templates/warm.js')
+    import('./templates/warm.js'),
+    import('./restores/drop-replaced.js')
   ])
   const openPool = () => {
     const pool = new pg.Pool({
@@ -39,6 +40,9 @@ export async function runWorker(
     onMinute: async () => {
       const purged = await purgeDue(saasctl)
       if (purged > 0) options.log({ level: 'info', message: `${purged} tenants whose grace is over will be purged` })
+      const dropped = await dropReplaced(saasctl)
+      if (dropped > 0)
+        options.log({ level: 'info', message: `${dropped} databases that restores have replaced will be dropped` })
       const warmed = await keepWarm(saasctl)
       if (warmed > 0)
         options.log({ level: 'info', message: `${warmed} warm databases will be made or brought to head` })

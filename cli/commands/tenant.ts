@@ -7,6 +7,7 @@ import { addInvalidate } from './tenant/invalidate.js'
 import { addLook } from './tenant/look.js'
 import { addMigrate } from './tenant/migrate.js'
 import { addPause } from './tenant/pause.js'
+import { addRestore } from './tenant/restore.js'
 import { addUpdate } from './tenant/update.js'
 
 export function tenant(noun: Command): void {
@@ -16,6 +17,7 @@ export function tenant(noun: Command): void {
   addMigrate(noun)
   addPause(noun)
   addDelete(noun)
+  addRestore(noun)
   addEnter(noun)
   addDomain(noun)
   addInvalidate(noun)
