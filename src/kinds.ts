@@ -18,6 +18,8 @@ const table: Record<string, () => Promise<unknown>> = {
   'tenant.restore.undo': async () => (await import('./restores/undo.js')).tenantRestoreUndo,
   'tenant.clone': async () => (await import('./restores/clone.js')).tenantClone,
   'tenant.clone.held': async () => (await import('./restores/clone.js')).tenantCloneHeld,
+  'tenant.backup': async () => (await import('./backups/backup.js')).tenantBackup,
+  'backup.verify': async () => (await import('./backups/verify.js')).backupVerify,
   'template.build': async () => (await import('./templates/build.js')).templateBuild,
   'warm.create': async () => (await import('./templates/warm-kinds.js')).warmCreate,
   'warm.migrate': async () => (await import('./templates/warm-kinds.js')).warmMigrate,

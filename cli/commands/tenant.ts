@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { addBackup } from './tenant/backup.js'
 import { addCreate } from './tenant/create.js'
 import { addDelete } from './tenant/delete.js'
 import { addDomain } from './tenant/domain.js'
@@ -16,6 +17,7 @@ export function tenant(noun: Command): void {
   addUpdate(noun)
   addMigrate(noun)
   addPause(noun)
+  addBackup(noun)
   addDelete(noun)
   addRestore(noun)
   addEnter(noun)

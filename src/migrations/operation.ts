@@ -1,27 +1,28 @@
-import { type ServerRow, serverById } from '../catalog/servers.js'
-import { serverAccess } from '../databases/access.js'
+import { type ScratchInput, ScratchWork, scratchLimits, scratchServer } from '../databases/scratch.js'
 import { SaasctlError } from '../errors.js'
-import type { Kind, Tools } from '../operations/kind.js'
+import type { Kind } from '../operations/kind.js'
 import { readTemplate } from '../templates/register.js'
 import { roundTrip } from './round-trip.js'
-import { type CheckInput, ScratchWork } from './scratch.js'
 
-const limits = { connections: 2, statementTimeoutMs: null, idleInTransactionMs: null, tempFileMb: null }
+interface CheckInput extends ScratchInput {
+  template: string
+  checksum: string
+}
 
 /** Runs a template's migrations up, down and up on a database of their own, of which nothing stays, whatever happens. */
-export const migrationCheck: Kind<CheckInput, ScratchWork> = {
+export const migrationCheck: Kind<CheckInput, ScratchWork<CheckInput>> = {
   name: 'migration.check',
   inputVersion: 1,
   exclusion: 'shared',
   pivot: 'up and down and up',
   open: async (tools, operation) => {
-    const server = await mustFind(tools, operation.input.serverId)
-    return new ScratchWork(operation, tools, await tools.engine(server.engine), await serverAccess(tools.keys, server))
+    const { engine, access } = await scratchServer(tools, operation.input.serverId)
+    return new ScratchWork(operation, tools, engine, access)
   },
   steps: [
     {
       name: 'make logins',
-      act: ({ session, names, passwords }) => session.makeLogins({ names, passwords, limits }),
+      act: ({ session, names, passwords }) => session.makeLogins({ names, passwords, limits: scratchLimits }),
       undo: ({ session, names }) => session.dropLogins(names)
     },
     {
@@ -35,8 +36,8 @@ export const migrationCheck: Kind<CheckInput, ScratchWork> = {
 }
 
 /** From an empty database, whatever an earlier try left. What it finds is thrown, so that it stands in the ledger. */
-async function tryOut(work: ScratchWork, progress: (sentence: string) => void): Promise<void> {
-  const { session, names, engine, tools } = work
+async function tryOut(work: ScratchWork<CheckInput>, progress: (sentence: string) => void): Promise<void> {
+  const { session, names, engine, tools, owner } = work
   const { databaseId, template, checksum } = work.operation.input
   const content = await readTemplate(tools.folders.templates, template)
   if (content.checksum !== checksum) {
@@ -44,7 +45,6 @@ async function tryOut(work: ScratchWork, progress: (sentence: string) => void): 
       hint: 'Check them again.'
     })
   }
-  const owner = { login: names.logins.owner, password: work.passwords.owner }
   await session.setPasswords(names, { owner: owner.password })
   await session.dropDatabase(names)
   await session.makeDatabase(names)
@@ -63,10 +63,4 @@ async function tryOut(work: ScratchWork, progress: (sentence: string) => void): 
   } finally {
     await inside.end()
   }
-}
-
-async function mustFind({ catalog }: Tools, serverId: string): Promise<ServerRow> {
-  const server = await serverById(catalog, serverId)
-  if (!server) throw new SaasctlError('SERVER_NOT_FOUND', `The catalog has no server ${serverId}.`)
-  return server
 }

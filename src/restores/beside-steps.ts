@@ -11,7 +11,7 @@ export const besideSteps: ReadonlyArray<Step<BesideWork>> = [
   },
   {
     name: 'fill and compare',
-    act: work => work.fill(),
+    act: (work, _, signal) => work.fill(signal),
     commit: (tx, work) => work.recordFilled(tx),
     undo: ({ session, names }) => session.dropDatabase(names)
   },

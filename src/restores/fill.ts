@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { differencesOf } from '../archives/compare.js'
 import type { DatabaseWork } from '../databases/work.js'
 import type { OwnerSession } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
@@ -10,7 +11,7 @@ export interface Content {
   format: string
   stream: Readable
   /** Known at the latest when the stream has ended. */
-  facts: Promise<{ rows: Record<string, number>; fingerprint: string; migrations?: string[] }>
+  facts: Promise<{ rows: Record<string, number>; fingerprint: string; migrations?: Array<{ name: string }> }>
 }
 
 /** What is known of a database that was filled and found to be what it should. */
@@ -25,7 +26,11 @@ export interface Filled {
  * every table, schema, migrations, identity. BACKUP_DAMAGED names the first difference. A database of an earlier try is
  * dropped first: what a dead process may still write ends with it.
  */
-export async function fillAndCompare(work: DatabaseWork, open: () => Promise<Content>): Promise<Filled> {
+export async function fillAndCompare(
+  work: DatabaseWork,
+  open: () => Promise<Content>,
+  signal: AbortSignal
+): Promise<Filled> {
   const { session, names, database, engine, access, tools } = work
   const owner = await work.logins.credentials('owner')
   await session.dropDatabase(names)
@@ -33,11 +38,10 @@ export async function fillAndCompare(work: DatabaseWork, open: () => Promise<Con
   await session.guardDatabase(names)
   await session.furnishDatabase({ names, databaseId: database.id, owner })
   const content = await open()
-  const given = new AbortController()
   try {
     await session.restore(names, owner, content.stream, {
       format: content.format,
-      signal: given.signal,
+      signal,
       path: tools.path
     })
   } finally {
@@ -49,27 +53,20 @@ export async function fillAndCompare(work: DatabaseWork, open: () => Promise<Con
 }
 
 async function compare(owned: OwnerSession, { title, facts }: Content): Promise<Filled> {
-  const expected = await facts
-  const found = { rows: await owned.rows(), fingerprint: await owned.fingerprint(), applied: await owned.applied() }
-  const migrations = found.applied.map(({ name }) => name)
-  const difference =
-    differentRows(expected.rows, found.rows) ??
-    (expected.fingerprint === found.fingerprint ? undefined : 'its schema is another') ??
-    (expected.migrations && expected.migrations.join() !== migrations.join() ? 'its migrations are others' : undefined)
-  if (difference !== undefined) {
-    throw new SaasctlError('BACKUP_DAMAGED', `${title} did not restore to what was dumped: ${difference}.`, {
+  const migrations = (await owned.applied()).map(({ name }) => name)
+  const restored = { rows: await owned.rows(), fingerprint: await owned.fingerprint(), migrations }
+  const dumped = await facts
+  const [first, ...others] = differencesOf(
+    { ...dumped, migrations: dumped.migrations ?? migrations.map(name => ({ name })) },
+    restored
+  )
+  if (first !== undefined) {
+    const more = others.length === 0 ? '' : `, and ${others.length} more differences`
+    throw new SaasctlError('BACKUP_DAMAGED', `${title} did not restore to what was dumped: ${first}${more}.`, {
       hint: 'The database made from it was dropped and nothing else was changed. Choose another backup, or try again.'
     })
   }
-  return { migrations, fingerprint: found.fingerprint, bytes: await owned.bytes() }
-}
-
-function differentRows(expected: Record<string, number>, found: Record<string, number>): string | undefined {
-  const names = [...new Set([...Object.keys(expected), ...Object.keys(found)])].sort()
-  const name = names.find(name => expected[name] !== found[name])
-  return name === undefined
-    ? undefined
-    : `table ${name} has ${found[name] ?? 'no'} rows instead of ${expected[name] ?? 'none'}`
+  return { migrations, fingerprint: restored.fingerprint, bytes: await owned.bytes() }
 }
 
 /** Runs an act inside the work's database, as its owner. */

@@ -44,8 +44,8 @@ export class BesideWork extends DatabaseWork {
     this.other = { names, logins, bytes: database.bytes ?? 0, schema: database }
   }
 
-  async fill(): Promise<void> {
-    this.#filled = await fillAndCompare(this, () => this.#content())
+  async fill(signal: AbortSignal): Promise<void> {
+    this.#filled = await fillAndCompare(this, () => this.#content(signal), signal)
   }
 
   /** What the catalog learns of the new database; the checksum says what the template's files say of its migrations today. */
@@ -102,9 +102,9 @@ export class BesideWork extends DatabaseWork {
     return migrations[this.engine.name] ?? []
   }
 
-  async #content(): Promise<Content> {
+  async #content(signal: AbortSignal): Promise<Content> {
     const { source } = this.input
-    return 'backup' in source ? await this.#fromBackup(source.backup) : await this.#fromLive(source.live)
+    return 'backup' in source ? await this.#fromBackup(source.backup) : await this.#fromLive(source.live, signal)
   }
 
   async #fromBackup(id: string): Promise<Content> {
@@ -112,14 +112,13 @@ export class BesideWork extends DatabaseWork {
     if (!row) throw new SaasctlError('BACKUP_NOT_FOUND', `There is no backup ${id}.`)
     const { manifest, content } = await openArchive(this.tools, row)
     const { format, rows, fingerprint, migrations } = manifest
-    const facts = { rows, fingerprint, migrations: migrations.map(({ name }) => name) }
+    const facts = { rows, fingerprint, migrations }
     return { title: `Backup ${id}`, format, stream: await content(), facts: Promise.resolve(facts) }
   }
 
-  async #fromLive(databaseId: string): Promise<Content> {
+  async #fromLive(databaseId: string, signal: AbortSignal): Promise<Content> {
     const { tools } = this
     const { engine, access, names, logins, database } = await gather(tools, databaseId)
-    const { signal } = new AbortController()
     const owner = await logins.credentials('owner')
     const dump = await engine.dump(access, names.database, owner, { signal, path: tools.path })
     return { title: `The dump of database ${database.name}`, ...dump }

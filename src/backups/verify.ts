@@ -1,0 +1,129 @@
+import { compareRestored } from '../archives/compare.js'
+import { notComplete, openArchive } from '../archives/read.js'
+import { tenantEvent } from '../catalog/audit.js'
+import { type ListedBackup, recordVerification } from '../catalog/backups.js'
+import { databaseById } from '../catalog/databases.js'
+import { type ServerRow, serverById, serverByName } from '../catalog/servers.js'
+import { lockTenant } from '../catalog/tenants.js'
+import { type ScratchInput, ScratchWork, scratchLimits, scratchServer } from '../databases/scratch.js'
+import { SaasctlError } from '../errors.js'
+import { quoteInput, uuidv7 } from '../names.js'
+import type { Context, Kind } from '../operations/kind.js'
+import { startOperation } from '../operations/start.js'
+import type { Wait } from '../tenants/work.js'
+import { mustFindBackup } from './find.js'
+
+interface VerifyInput extends ScratchInput {
+  backupId: string
+  tenantId: string
+  slug: string
+}
+
+type VerifyWork = ScratchWork<VerifyInput>
+
+/** Restores a backup to a scratch database, compares, and drops it again. What is wrong with it stands in its row. */
+export const backupVerify: Kind<VerifyInput, VerifyWork> = {
+  name: 'backup.verify',
+  inputVersion: 1,
+  exclusion: 'shared',
+  pivot: 'restore and compare',
+  open: async (tools, operation) => {
+    const { engine, access } = await scratchServer(tools, operation.input.serverId)
+    return new ScratchWork(operation, tools, engine, access)
+  },
+  steps: [
+    { name: 'restore and compare', act: restoreAndCompare, undo: drop },
+    { name: 'drop scratch', act: drop },
+    {
+      name: 'record',
+      commit: async (tx, { operation }) => {
+        const { backupId, tenantId } = operation.input
+        await recordVerification(tx, backupId, null)
+        tx.audit(tenantEvent(tenantId, 'backup.verified', { backup: backupId }))
+      }
+    }
+  ],
+  result: ({ operation }) => ({ backupId: operation.input.backupId }),
+  failed: async (tx, { input, error }) => {
+    if (!error || error.code === 'CANCELLED') return
+    await recordVerification(tx, input.backupId, error)
+    tx.audit(tenantEvent(input.tenantId, 'backup.verify-failed', { backup: input.backupId, code: error.code }))
+  }
+}
+
+async function restoreAndCompare(work: VerifyWork, progress: (sentence: string) => void, signal: AbortSignal) {
+  const { session, names, tools, owner } = work
+  const { manifest, content } = await openArchive(
+    tools,
+    await mustFindBackup(tools.catalog, work.operation.input.backupId)
+  )
+  await makeAnew(work)
+  progress('restoring to a scratch database')
+  await session.restore(names, owner, await content(), { format: manifest.format, signal, path: tools.path })
+  const inside = await session.enterDatabase(names, owner)
+  try {
+    await compareRestored(manifest, inside)
+  } finally {
+    await inside.end()
+  }
+}
+
+/** An empty database, whatever an earlier try left: what still writes to that one is ended with it. */
+async function makeAnew({ session, names, passwords, owner, operation }: VerifyWork): Promise<void> {
+  await session.dropDatabase(names)
+  await session.makeLogins({ names, passwords, limits: scratchLimits })
+  await session.setPasswords(names, { owner: owner.password })
+  await session.makeDatabase(names)
+  await session.guardDatabase(names)
+  await session.furnishDatabase({ names, databaseId: operation.input.databaseId, owner })
+}
+
+/** Nothing of it stays. */
+async function drop({ session, names }: VerifyWork): Promise<void> {
+  await session.dropDatabase(names)
+  await session.dropLogins(names)
+}
+
+export interface VerifyOptions extends Wait {
+  /** Where the scratch database goes; by default where the tenant's was. */
+  server?: string | undefined
+}
+
+export interface Verified {
+  backup: ListedBackup
+  operationId: string
+}
+
+/** Verifies a complete backup; BACKUP_DAMAGED says what is wrong with it. */
+export async function verifyBackup(context: Context, id: string, options: VerifyOptions): Promise<Verified> {
+  const { catalog, actor, operations } = context
+  const backup = await mustFindBackup(catalog, id)
+  if (backup.status !== 'complete') throw notComplete(backup)
+  const { id: serverId } = await chosenServer(context, backup, options.server)
+  const claim = await operations.claim(options.wait)
+  const started = await catalog.transaction(actor, async tx => {
+    const { tenantId, slug } = backup
+    await lockTenant(tx, tenantId)
+    tx.audit(tenantEvent(tenantId, 'backup.verify', { backup: id }))
+    const input = { databaseId: uuidv7(), serverId, backupId: id, tenantId, slug }
+    return startOperation(tx, { kind: backupVerify, input, subject: `backup:${id}`, tenantId, actor, claim })
+  })
+  if (options.wait) await operations.follow(started, options)
+  return { backup: await mustFindBackup(catalog, id), operationId: started.id }
+}
+
+async function chosenServer({ catalog }: Context, backup: ListedBackup, name: string | undefined): Promise<ServerRow> {
+  if (name === undefined) {
+    const database = await databaseById(catalog, backup.databaseId)
+    const server = database && (await serverById(catalog, database.serverId))
+    if (server && server.status !== 'removed') return server
+    throw new SaasctlError('SERVER_NOT_FOUND', `The server that backup ${backup.id} was made on is gone.`, {
+      hint: 'Name another one of its engine with --server.'
+    })
+  }
+  const server = await serverByName(catalog, name)
+  if (server) return server
+  throw new SaasctlError('SERVER_NOT_FOUND', `There is no server ${quoteInput(name)}.`, {
+    hint: 'List them with "saasctl server list".'
+  })
+}
