@@ -15,13 +15,15 @@ export async function runWorker(
   saasctl: Saasctl,
   options: { concurrency: number; log: (line: WorkerLine) => void; signal: AbortSignal }
 ): Promise<void> {
-  const [{ default: pg }, { startWorker }, { purgeDue }, { keepWarm }, { backupsDue }] = await Promise.all([
-    import('pg'),
-    import('./operations/worker.js'),
-    import('./tenants/purge.js'),
-    import('./templates/warm.js'),
-    import('./backups/schedule.js')
-  ])
+  const [{ default: pg }, { startWorker }, { purgeDue }, { keepWarm }, { dropReplaced }, { backupsDue }] =
+    await Promise.all([
+      import('pg'),
+      import('./operations/worker.js'),
+      import('./tenants/purge.js'),
+      import('./templates/warm.js'),
+      import('./restores/drop-replaced.js'),
+      import('./backups/schedule.js')
+    ])
   const openPool = () => {
     const pool = new pg.Pool({
       connectionString: saasctl.catalogUrl,
@@ -40,6 +42,9 @@ export async function runWorker(
     onMinute: async () => {
       const purged = await purgeDue(saasctl)
       if (purged > 0) options.log({ level: 'info', message: `${purged} tenants whose grace is over will be purged` })
+      const dropped = await dropReplaced(saasctl)
+      if (dropped > 0)
+        options.log({ level: 'info', message: `${dropped} databases that restores have replaced will be dropped` })
       const warmed = await keepWarm(saasctl)
       if (warmed > 0)
         options.log({ level: 'info', message: `${warmed} warm databases will be made or brought to head` })

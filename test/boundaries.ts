@@ -71,7 +71,7 @@ function layers(): Record<string, string[]> {
     ['archives'],
     ['templates'],
     ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts'],
-    ['backups'],
+    ['backups', 'restores'],
     ['embedded']
   ]) {
     for (const part of layer) allowed[part] = [...lower]

@@ -8,6 +8,7 @@ import { addInvalidate } from './tenant/invalidate.js'
 import { addLook } from './tenant/look.js'
 import { addMigrate } from './tenant/migrate.js'
 import { addPause } from './tenant/pause.js'
+import { addRestore } from './tenant/restore.js'
 import { addUpdate } from './tenant/update.js'
 
 export function tenant(noun: Command): void {
@@ -18,6 +19,7 @@ export function tenant(noun: Command): void {
   addPause(noun)
   addBackup(noun)
   addDelete(noun)
+  addRestore(noun)
   addEnter(noun)
   addDomain(noun)
   addInvalidate(noun)

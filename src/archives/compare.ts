@@ -20,8 +20,11 @@ export interface Restored {
   migrations: string[]
 }
 
+/** What was dumped, as far as a restore can be compared with it. */
+export type Dumped = Pick<Manifest, 'rows' | 'fingerprint'> & { migrations: ReadonlyArray<{ name: string }> }
+
 /** What of a restored database is not as its manifest says; pure. */
-export function differencesOf(manifest: Manifest, restored: Restored): string[] {
+export function differencesOf(manifest: Dumped, restored: Restored): string[] {
   const tables = new Set([...Object.keys(manifest.rows), ...Object.keys(restored.rows)])
   const differences = [...tables].sort().flatMap(table => {
     const [was, is] = [manifest.rows[table], restored.rows[table]]

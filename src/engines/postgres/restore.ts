@@ -3,7 +3,7 @@ import { SaasctlError } from '../../errors.js'
 import type { RestoreOptions } from '../dump.js'
 import type { DatabaseNames } from '../engine.js'
 import { playArchive } from './archive/play.js'
-import { CUSTOM } from './dump.js'
+import { CUSTOM } from './format.js'
 import type { Session } from './session.js'
 
 /**
