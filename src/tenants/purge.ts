@@ -1,4 +1,4 @@
-import { removeObjects } from '../archives/names.js'
+import { takeBackObjects } from '../archives/names.js'
 import { takeBackup } from '../archives/take.js'
 import { tenantEvent } from '../catalog/audit.js'
 import { completeBackup, failBackup, insertBackup, type MadeBackup, setBackupOperation } from '../catalog/backups.js'
@@ -75,7 +75,7 @@ export const tenantPurge: Kind<PurgeInput, PurgeWork> = {
         tx.audit(tenantEvent(input.tenantId, 'tenant.backed-up', { backup: id, bytes, rows: rowCount }))
       },
       undo: async ({ tools, input: { backupId, store, tenantId } }) => {
-        if (backupId !== null && store !== null) await removeObjects(await tools.stores.open(store), tenantId, backupId)
+        if (backupId !== null && store !== null) await takeBackObjects(tools.stores.open(store), tenantId, backupId)
       }
     },
     ...dropSteps,
