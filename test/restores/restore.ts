@@ -5,15 +5,15 @@ import t from 'tap'
 import { backupTenant } from '../../src/backups/backup.js'
 import { listServers } from '../../src/catalog/servers.js'
 import { findTenant } from '../../src/catalog/tenants.js'
-import { dropReplaced } from '../../src/restores/drop-replaced.js'
 import { restoreAs } from '../../src/restores/clone.js'
+import { dropReplaced } from '../../src/restores/drop-replaced.js'
 import { restoreTenant } from '../../src/restores/restore.js'
 import { undoRestore } from '../../src/restores/undo.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { tenantDsn } from '../../src/tenants/enter.js'
 import { migrateTenant } from '../../src/tenants/migrate.js'
-import { suspendTenant } from '../../src/tenants/suspend.js'
 import { resumeTenant } from '../../src/tenants/resume.js'
+import { suspendTenant } from '../../src/tenants/suspend.js'
 import { controlPlane } from '../support/control-plane.js'
 import { skipWithoutPostgres } from '../support/servers.js'
 import { settle } from '../support/settle.js'
@@ -33,7 +33,9 @@ if (!(await skipWithoutPostgres(t))) {
   const databases = async () => (await listServers(catalog))[0]?.databases
   /** As the application, by the way that its router would take. */
   const asApp = async <Row extends object>(slug: string, sql: string): Promise<Row[]> => {
-    const client = new pg.Client({ connectionString: await tenantDsn(saasctl, slug, { readOnly: false, reveal: true }) })
+    const client = new pg.Client({
+      connectionString: await tenantDsn(saasctl, slug, { readOnly: false, reveal: true })
+    })
     await client.connect()
     try {
       return (await client.query<Row>(sql)).rows
@@ -137,7 +139,9 @@ if (!(await skipWithoutPostgres(t))) {
     const damaged = await backup('acme')
     const folder = join(saasctl.config.home, 'store')
     const names = (await readdir(folder, { recursive: true })).filter(name => name.includes(damaged))
-    const sizes = await Promise.all(names.map(async name => ({ name, bytes: (await readFile(join(folder, name)).catch(() => Buffer.of())).length })))
+    const sizes = await Promise.all(
+      names.map(async name => ({ name, bytes: (await readFile(join(folder, name)).catch(() => Buffer.of())).length }))
+    )
     const largest = sizes.sort((a, b) => b.bytes - a.bytes)[0]?.name ?? ''
     const bytes = await readFile(join(folder, largest))
     bytes[bytes.length - 20] = (bytes[bytes.length - 20] ?? 0) ^ 1
