@@ -47,6 +47,12 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./commands/rollout.js')).rollout
   },
   {
+    name: 'fleet',
+    about: 'All tenants at once',
+    group: 'Tenants:',
+    load: async () => (await import('./commands/fleet.js')).fleet
+  },
+  {
     name: 'backup',
     alias: 'backups',
     about: 'Look at backups, verify, keep and remove them',

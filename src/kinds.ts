@@ -20,6 +20,7 @@ const table: Record<string, () => Promise<unknown>> = {
   'tenant.clone.held': async () => (await import('./restores/clone.js')).tenantCloneHeld,
   'tenant.backup': async () => (await import('./backups/backup.js')).tenantBackup,
   'backup.verify': async () => (await import('./backups/verify.js')).backupVerify,
+  'backup.prune': async () => (await import('./backups/prune.js')).backupPrune,
   'template.build': async () => (await import('./templates/build.js')).templateBuild,
   'warm.create': async () => (await import('./templates/warm-kinds.js')).warmCreate,
   'warm.migrate': async () => (await import('./templates/warm-kinds.js')).warmMigrate,

@@ -57,7 +57,11 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
       stores: stores(config),
       path: config.path,
       folders: { templates: config.templates, project: config.project },
-      grace: { deleteSeconds: config.deleteGrace / 1000, slugSeconds: config.slugQuarantine / 1000 }
+      grace: {
+        deleteSeconds: config.deleteGrace / 1000,
+        slugSeconds: config.slugQuarantine / 1000,
+        finalBackupSeconds: config.finalBackupKeep / 1000
+      }
     }
     const operations = new Operations(tools, {
       owner: `${hostname()}:${process.pid}:${uuidv7()}`,

@@ -15,13 +15,15 @@ export async function runWorker(
   saasctl: Saasctl,
   options: { concurrency: number; log: (line: WorkerLine) => void; signal: AbortSignal }
 ): Promise<void> {
-  const [{ default: pg }, { startWorker }, { purgeDue }, { keepWarm }, { dropReplaced }] = await Promise.all([
-    import('pg'),
-    import('./operations/worker.js'),
-    import('./tenants/purge.js'),
-    import('./templates/warm.js'),
-    import('./restores/drop-replaced.js')
-  ])
+  const [{ default: pg }, { startWorker }, { purgeDue }, { keepWarm }, { dropReplaced }, { backupsDue }] =
+    await Promise.all([
+      import('pg'),
+      import('./operations/worker.js'),
+      import('./tenants/purge.js'),
+      import('./templates/warm.js'),
+      import('./restores/drop-replaced.js'),
+      import('./backups/schedule.js')
+    ])
   const openPool = () => {
     const pool = new pg.Pool({
       connectionString: saasctl.catalogUrl,
@@ -46,6 +48,9 @@ export async function runWorker(
       const warmed = await keepWarm(saasctl)
       if (warmed > 0)
         options.log({ level: 'info', message: `${warmed} warm databases will be made or brought to head` })
+      const { backups, drills, prunes } = await backupsDue(saasctl, saasctl.config.backupsPerServer)
+      if (backups + drills + prunes > 0)
+        options.log({ level: 'info', message: `${backups} backups, ${drills} drills and ${prunes} prunes are due` })
     }
   })
   options.log({ level: 'info', message: `worker ${worker.id} is ready` })

@@ -1,8 +1,11 @@
 import type { Command } from 'commander'
 import type { ListedBackup } from '../../src/catalog/backups.js'
+import { agree } from '../confirm.js'
 import { count } from '../flags.js'
 import { verb } from '../help.js'
+import { type SelectorFlags, selectorFlags, selectorOf } from '../selector.js'
 import { type Session, withSaasctl } from '../session.js'
+import { plural } from '../text.js'
 
 export function backup(noun: Command): void {
   verb(noun, 'list [slug]', 'List backups, newest first, of one tenant or of all', [
@@ -22,6 +25,18 @@ export function backup(noun: Command): void {
   ])
     .option('--server <name>', 'where the scratch database goes; by default where the tenant’s was')
     .action(withSaasctl(verify))
+  verb(noun, 'prune [slug]', 'Remove the backups that neither a plan nor a hold keeps', [
+    'backup prune --dry-run',
+    'backup prune acme --yes'
+  ])
+    .option('--dry-run', 'list what would be removed and remove nothing')
+    .action(withSaasctl(prune))
+  selectorFlags(
+    verb(noun, 'status', 'Ages of backups and of verified restores; exit 8 when a plan’s promise is broken', [
+      'backup status',
+      'backup status -l plan=pro -o json'
+    ])
+  ).action(withSaasctl(status))
   verb(noun, 'hold <id>', 'Keep a backup until it is released, whatever the plan says', [
     'backup hold 0198c5d2-… --reason "litigation 2026-114"'
   ])
@@ -59,6 +74,33 @@ async function verify(session: Session, { server }: { server?: string }, id: str
   const { backup, operationId } = await verifyBackup(session.saasctl, id, { ...session.wait(), server })
   printBackup(session, backup)
   if (!session.flags.wait) session.progress.next(`Follow it with "saasctl operation watch ${operationId}".`)
+}
+
+async function prune(session: Session, { dryRun }: { dryRun?: true }, slug?: string): Promise<void> {
+  const { saasctl, print, progress, flags } = session
+  const { planPrune, pruneBackups } = await import('../../src/backups/prune.js')
+  const expendable = await planPrune(saasctl, slug)
+  if (dryRun) {
+    print.list(expendable, [...shown])
+    return progress.notice('Nothing was removed; these would be.')
+  }
+  if (expendable.length === 0) return progress.notice('Every backup is kept by something; nothing was removed.')
+  await agree(`${plural(expendable.length, 'backup')} will be removed for good.`, flags)
+  const { id, result } = await pruneBackups(saasctl, slug, session.wait())
+  progress.clear()
+  if (!flags.wait) return progress.next(`Follow it with "saasctl operation watch ${id}".`)
+  print.one({ operation: id, ...(result as { removed: number }) })
+}
+
+async function status({ saasctl, print }: Session, flags: SelectorFlags): Promise<void> {
+  const { checkPolicies, refuseBroken } = await import('../../src/backups/policy.js')
+  const report = await checkPolicies(saasctl.catalog, selectorOf(flags))
+  if (print.forPrograms) print.one(report)
+  else {
+    print.one(report.totals)
+    print.list(report.broken, ['slug', 'plan', 'broken', 'lastBackupAt', 'lastVerifiedAt'])
+  }
+  refuseBroken(report)
 }
 
 async function hold(session: Session, { reason }: { reason: string }, id: string): Promise<void> {

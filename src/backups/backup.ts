@@ -1,6 +1,7 @@
 import { removeObjects } from '../archives/names.js'
 import { takeBackup } from '../archives/take.js'
 import { tenantEvent } from '../catalog/audit.js'
+import { retrySoon } from '../catalog/backup-schedule.js'
 import {
   type BackupReason,
   completeBackup,
@@ -9,8 +10,10 @@ import {
   type MadeBackup,
   setBackupOperation
 } from '../catalog/backups.js'
+import type { Transaction } from '../catalog/catalog.js'
 import type { OperationRow } from '../catalog/operations.js'
 import { type DatabaseParts, gather } from '../databases/work.js'
+import { SaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
 import type { Context, Kind, Work } from '../operations/kind.js'
 import { lockForChange } from '../tenants/find.js'
@@ -66,6 +69,7 @@ export const tenantBackup: Kind<BackupInput, BackupWork> = {
   result: ({ made }) => (made ? { backupId: made.id, bytes: made.bytes } : null),
   failed: async (tx, { input, error }) => {
     await failBackup(tx, input.backupId)
+    await retrySoon(tx, input.tenantId)
     tx.audit(tenantEvent(input.tenantId, 'tenant.backup-failed', { backup: input.backupId, code: error?.code ?? null }))
   }
 }
@@ -78,6 +82,14 @@ export interface BackupOptions extends Wait {
   reason?: BackupReason
   /** It may be pruned after so many seconds, and not before; by default the plan decides. */
   keepSeconds?: number | undefined
+  stillWanted?: StillWanted
+}
+
+/** Asked in the transaction that promises the work, with the tenant's row locked: false calls it off with BACKUP_STATE. */
+export type StillWanted = (tx: Transaction, tenantId: string) => Promise<boolean>
+
+export function notWanted(slug: string): SaasctlError {
+  return new SaasctlError('BACKUP_STATE', `Somebody else has begun what was due for tenant ${slug}.`)
 }
 
 /** Backs the tenant up to the configured store. Two at once are two backups. */
@@ -88,6 +100,7 @@ export async function backupTenant(context: Context, slug: string, options: Back
   const reason = options.reason ?? 'manual'
   const outcome = await changeTenant(context, options, async (tx, claim) => {
     const tenant = await lockForChange(tx, slug, 'backed up', ['active', 'suspended'])
+    if (options.stillWanted && !(await options.stillWanted(tx, tenant.id))) throw notWanted(tenant.slug)
     const input = { backupId: id, store }
     const operation = await startOnTenant(tx, context, tenantBackup, tenant, claim, input)
     const { databaseId } = operation.input as unknown as TenantInput

@@ -11,6 +11,7 @@ import { quoteInput, uuidv7 } from '../names.js'
 import type { Context, Kind } from '../operations/kind.js'
 import { startOperation } from '../operations/start.js'
 import type { Wait } from '../tenants/work.js'
+import { notWanted, type StillWanted } from './backup.js'
 import { mustFindBackup } from './find.js'
 
 interface VerifyInput extends ScratchInput {
@@ -87,6 +88,7 @@ async function drop({ session, names }: VerifyWork): Promise<void> {
 export interface VerifyOptions extends Wait {
   /** Where the scratch database goes; by default where the tenant's was. */
   server?: string | undefined
+  stillWanted?: StillWanted
 }
 
 export interface Verified {
@@ -104,6 +106,7 @@ export async function verifyBackup(context: Context, id: string, options: Verify
   const started = await catalog.transaction(actor, async tx => {
     const { tenantId, slug } = backup
     await lockTenant(tx, tenantId)
+    if (options.stillWanted && !(await options.stillWanted(tx, tenantId))) throw notWanted(slug)
     tx.audit(tenantEvent(tenantId, 'backup.verify', { backup: id }))
     const input = { databaseId: uuidv7(), serverId, backupId: id, tenantId, slug }
     return startOperation(tx, { kind: backupVerify, input, subject: `backup:${id}`, tenantId, actor, claim })

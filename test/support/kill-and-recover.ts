@@ -2,6 +2,7 @@ import type { Test } from 'tap'
 import { addServer } from '../../src/servers/add.js'
 import { startVerb } from './child.js'
 import { controlPlane } from './control-plane.js'
+import { auditBackups } from './fleet/backups.js'
 import { fleetAudit } from './fleet-audit.js'
 import { type KillPoint, killPoints } from './kill-points.js'
 import { type MariadbServer, mysqlControlLogin, startMariadb } from './mariadb-server.js'
@@ -80,7 +81,7 @@ export async function killAndRecover(stage: KillStage, point: KillPoint, success
     killed: signal === 'SIGKILL',
     kind: ended.kind,
     status: ended.status,
-    findings: await fleetAudit(plane, { mysql: stage.mysql })
+    findings: [...(await fleetAudit(plane, { mysql: stage.mysql })), ...(await auditBackups(saasctl))]
   }
 }
 

@@ -67,6 +67,18 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
     verb: 'clone',
     argument: { slug: await tenant(stage, 'active'), as: newSlug(), hold: true }
   }),
+  'tenant.backup': async stage => ({ verb: 'backup', argument: { slug: await tenant(stage, 'active') } }),
+  'backup.verify': async stage => {
+    const found = await findTenant(stage.saasctl.catalog, await tenant(stage, 'active'))
+    const latest = () => latestBackup(stage.saasctl.catalog, found?.id ?? '')
+    if (!(await latest())) await doVerb(stage.saasctl, 'backup', { slug: found?.slug ?? '' })
+    return { verb: 'verify', argument: { backup: (await latest())?.id ?? '' } }
+  },
+  'backup.prune': async stage => {
+    const slug = await tenant(stage, 'active')
+    for (const keep of [0, 0]) await doVerb(stage.saasctl, 'backup', { slug, keep })
+    return { verb: 'prune', argument: {} }
+  },
   'template.build': async () => ({ verb: 'build', argument: { again: true } }),
   'rollout.lane': rolloutScene,
   'rollout.turn': rolloutScene,

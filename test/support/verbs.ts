@@ -1,3 +1,6 @@
+import { backupTenant } from '../../src/backups/backup.js'
+import { pruneBackups } from '../../src/backups/prune.js'
+import { verifyBackup } from '../../src/backups/verify.js'
 import type { Json } from '../../src/canonical.js'
 import type { OperationRow } from '../../src/catalog/operations.js'
 import { startDrop } from '../../src/databases/drop.js'
@@ -83,6 +86,13 @@ export const verbs = {
     )
     return saasctl.operations.follow(started, { onProgress })
   },
+  backup: (saasctl, argument, onProgress) => {
+    const keepSeconds = argument['keep'] === undefined ? undefined : Number(argument['keep'])
+    return backupTenant(saasctl, slugOf(argument), { wait: true, onProgress, keepSeconds })
+  },
+  verify: (saasctl, argument, onProgress) =>
+    verifyBackup(saasctl, String(argument['backup']), { wait: true, onProgress }),
+  prune: (saasctl, _, onProgress) => pruneBackups(saasctl, undefined, { wait: true, onProgress }),
   check: (saasctl, _, onProgress) => checkMigrations(saasctl, saasctl.config.template, { onProgress }),
   doctor: (saasctl, _, onProgress) => doctor(saasctl, { fix: true, onProgress }),
   /** Goes on with somebody else's operation. */
