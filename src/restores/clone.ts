@@ -46,7 +46,7 @@ const kind = {
   failed: async (tx, { input, error }) => {
     await recordDropped(tx, input.databaseId)
     await setTenantStatus(tx, input.tenantId, 'failed')
-    tx.audit(tenantEvent(input.tenantId, 'tenant.clone.failed', { code: error?.code }))
+    tx.audit(tenantEvent(input.tenantId, 'tenant.create.failed', { code: error?.code }))
   }
 } satisfies Partial<Kind<CloneInput, BesideWork>>
 
@@ -146,7 +146,7 @@ async function promiseClone(
       await checkQuarantine(tx, slug, id)
       const databaseId = await promiseBeside(tx, context, server, database)
       const migrate = promised.migrate && { to: await fleetVersion(context, server.id, template) }
-      tx.audit(tenantEvent(id, 'tenant.clone', { slug, from: from.id, ...source }))
+      tx.audit(tenantEvent(id, 'tenant.create', { slug, from: from.id, ...source, template, plan, labels }))
       return startOperation(tx, {
         kind: promised.kind,
         input: { tenantId: id, databaseId, slug, template, source, sourceTenantId: from.id, migrate, like },

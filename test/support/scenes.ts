@@ -1,3 +1,4 @@
+import { backupTenant } from '../../src/backups/backup.js'
 import type { Json } from '../../src/canonical.js'
 import { latestBackup } from '../../src/catalog/backups.js'
 import { openRollout } from '../../src/catalog/rollouts.js'
@@ -55,6 +56,17 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
     await doVerb(saasctl, 'create', { slug })
     return { verb: 'purge', argument: { slug } }
   },
+  'tenant.restore': async stage => ({ verb: 'restore', argument: { slug: await backedUp(stage) } }),
+  'tenant.restore.undo': async stage => {
+    const slug = await backedUp(stage)
+    await doVerb(stage.saasctl, 'restore', { slug })
+    return { verb: 'undo', argument: { slug } }
+  },
+  'tenant.clone': async stage => ({ verb: 'clone', argument: { slug: await tenant(stage, 'active'), as: newSlug() } }),
+  'tenant.clone.held': async stage => ({
+    verb: 'clone',
+    argument: { slug: await tenant(stage, 'active'), as: newSlug(), hold: true }
+  }),
   'tenant.backup': async stage => ({ verb: 'backup', argument: { slug: await tenant(stage, 'active') } }),
   'backup.verify': async stage => {
     const found = await findTenant(stage.saasctl.catalog, await tenant(stage, 'active'))
@@ -100,6 +112,14 @@ async function tenant({ saasctl }: Stage, wanted: 'active' | 'suspended' | 'dele
   if ((await status()) === 'suspended' && wanted !== 'suspended') await doVerb(saasctl, 'resume', { slug })
   if (wanted === 'suspended' && (await status()) === 'active') await doVerb(saasctl, 'suspend', { slug })
   if (wanted === 'deleted') await doVerb(saasctl, 'delete', { slug })
+  return slug
+}
+
+/** The usual tenant, with a backup. */
+async function backedUp(stage: Stage): Promise<string> {
+  const slug = await tenant(stage, 'active')
+  const { id = '' } = (await findTenant(stage.saasctl.catalog, slug)) ?? {}
+  if (!(await latestBackup(stage.saasctl.catalog, id))) await backupTenant(stage.saasctl, slug, { wait: true })
   return slug
 }
 

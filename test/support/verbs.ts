@@ -8,6 +8,9 @@ import { doctor } from '../../src/doctor/doctor.js'
 import { checkMigrations } from '../../src/migrations/check.js'
 import { resumeOperation } from '../../src/operations/inspect.js'
 import type { ProgressLine } from '../../src/operations/run.js'
+import { cloneTenant } from '../../src/restores/clone.js'
+import { restoreTenant } from '../../src/restores/restore.js'
+import { undoRestore } from '../../src/restores/undo.js'
 import { operationsOfRollout, startRollout } from '../../src/rollouts/control.js'
 import { planRollout } from '../../src/rollouts/plan.js'
 import { usualSettings } from '../../src/rollouts/settings.js'
@@ -46,6 +49,13 @@ export const verbs = {
   migrate: (saasctl, argument, onProgress) => {
     const wish = { direction: argument['direction'] === 'down' ? 'down' : 'up', to: null } as const
     return migrateTenant(saasctl, slugOf(argument), wish, { wait: true, onProgress })
+  },
+  restore: (saasctl, argument, onProgress) => restoreTenant(saasctl, slugOf(argument), {}, { wait: true, onProgress }),
+  undo: (saasctl, argument, onProgress) =>
+    undoRestore(saasctl, slugOf(argument), { discardWrites: true }, { wait: true, onProgress }),
+  clone: (saasctl, argument, onProgress) => {
+    const wish = { as: String(argument['as']), hold: argument['hold'] === true }
+    return cloneTenant(saasctl, slugOf(argument), wish, { wait: true, onProgress })
   },
   build: (saasctl, argument, onProgress) =>
     buildTemplate(
