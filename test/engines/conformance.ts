@@ -349,7 +349,7 @@ async function migrations(t: Test, running: RunningEngine) {
     ]
     await holder.query('begin')
     await holder.query('select * from notes')
-    const patient = { ...sql.notesPinned, options: { ...sql.notesPinned.options, lockTimeoutMs: 30_000 } }
+    const patient = { ...sql.notesPinned, options: { ...sql.notesPinned.options, lockTimeoutMs: 10_000 } }
     let over = false
     const applied = inside(running, b, owner => owner.apply(patient, 'up', sql.notes.name)).finally(() => {
       over = true
