@@ -14,6 +14,8 @@ const SETTLING_MS = 1_000
 export class MysqlConnection implements RoutedConnection {
   readonly driver: Connection
   readonly wire: Wire
+  /** Seen to want a new login's password proved again with the number of its greeting: what `ChangeUser` needs to know. */
+  asksAgain = false
   readonly #status: Status
   #way: RoutedWay
   #loggedIn = false

@@ -14,11 +14,11 @@ const NO = 'not_the_expected_database'
 
 /**
  * One statement that puts a session's settings and proves where it is: it fails, and sets nothing, unless there is exactly
- * one identity row with this id. Each flavour reads its own time limit; MySQL has one for SELECT alone. The history of a
+ * one identity row with this id; two are a subquery's error. Each flavour reads its own time limit; MySQL has one for SELECT alone. The history of a
  * session's statements is all that changing the user leaves behind on MariaDB (SHOW PROFILES), so it is emptied here.
  */
 export function settingsFor({ database, databaseId, statementTimeoutMs }: RoutedWay): string {
-  const proof = `(SELECT COUNT(*) = 1 AND MIN(database_id) = ${literal(databaseId)} FROM ${identityOf(database)})`
+  const proof = `(SELECT database_id FROM ${identityOf(database)}) = ${literal(databaseId)}`
   const settings = [
     `SET SESSION sql_mode = IF(${proof}, ${literal(MODES)}, ${literal(NO)})`,
     "time_zone = '+00:00'",
