@@ -22,6 +22,7 @@ const table: Record<string, () => Promise<unknown>> = {
   'rollout.lane': async () => (await import('./rollouts/lane.js')).rolloutLane,
   'rollout.turn': async () => (await import('./rollouts/turn.js')).rolloutTurn,
   'rollout.head': async () => (await import('./rollouts/head.js')).rolloutHead,
+  'template.reference': async () => (await import('./templates/reference.js')).templateReference,
   'migration.check': async () => (await import('./migrations/operation.js')).migrationCheck
 }
 

@@ -134,6 +134,38 @@ export interface MigrationOptions {
   phase: 'expand' | 'contract'
 }
 
+/** One thing that makes up a schema: a table, a column, an index. `kind` and `name` together are one thing's and no other's. */
+export interface SchemaFact {
+  kind: string
+  name: string
+  /** As the server prints it, so that two can be compared and shown. */
+  definition: string
+}
+
+/** What a database's schema is, and which migrations its ledger says made it. */
+export interface Schema {
+  fingerprint: string
+  /** What the fingerprint is the hash of; empty when it is the one that was known already. */
+  facts: SchemaFact[]
+  applied: AppliedMigration[]
+}
+
+export interface ReadOptions {
+  /** The server's own bound on the statement. */
+  timeoutMs: number
+  /** Rows at most; what comes after them is not read. */
+  maxRows: number
+}
+
+/** How two schemas differ in one thing. */
+export interface Difference {
+  kind: string
+  name: string
+  /** In the schema that is compared with: absent here is `null` in `expected` (extra) or in `found` (missing). */
+  expected: string | null
+  found: string | null
+}
+
 export interface AppliedMigration {
   name: string
   at: Date
@@ -186,6 +218,22 @@ export interface Engine {
     sql: string,
     options: { timeoutMs: number }
   ): Promise<Array<Record<string, unknown>>>
+  /**
+   * The same for any number of rows: hands them on in batches and waits until each is taken, so that memory stays flat.
+   * `cut` says that there were more than `maxRows`. One statement alone; one that writes is refused by the server.
+   */
+  readRows(
+    server: ServerAddress,
+    database: string,
+    as: Credentials,
+    sql: string,
+    options: ReadOptions,
+    take: (rows: Array<Record<string, unknown>>) => Promise<void>
+  ): Promise<{ rows: number; cut: boolean }>
+  /** The schema, read as the database's owner; its facts only when the fingerprint is another than `known`. */
+  describe(server: ServerAddress, database: string, owner: Credentials, known?: string | null): Promise<Schema>
+  /** SQL that would make the found schema the expected one, for a person to review; what loses data is commented out. Pure. */
+  repair(differences: readonly Difference[]): string[]
   /** The migrations that the database's own ledger says are applied, in their order, read as its owner. */
   appliedMigrations(server: ServerAddress, database: string, owner: Credentials): Promise<AppliedMigration[]>
   /**
@@ -274,6 +322,8 @@ export interface OwnerSession {
   run(sql: string): Promise<void>
   /** Hash of the schema: columns, constraints, indexes, functions, triggers; the same after dump and restore. */
   fingerprint(): Promise<string>
+  /** The same thing by thing. */
+  facts(): Promise<SchemaFact[]>
   bytes(): Promise<number>
   end(): Promise<void>
 }

@@ -2,13 +2,15 @@ import type { DatabaseNames, Engine, Fence, ServerAccess } from '../engine.js'
 import { MysqlActingSession } from './acting.js'
 import { check } from './check.js'
 import { ControlSessions } from './control-sessions.js'
+import { describe } from './describe.js'
 import { dsn } from './dsn.js'
 import { identify } from './identity.js'
 import { appliedMigrations } from './ledger.js'
 import { lint } from './lint/lint.js'
 import { namesOf } from './names.js'
 import { probe } from './probe.js'
-import { read } from './read.js'
+import { read, readRows } from './read.js'
+import { repair } from './repair.js'
 import { shell } from './shell.js'
 import { inventoryOf, stateOf } from './state.js'
 
@@ -21,6 +23,9 @@ export class MysqlEngine implements Engine {
   readonly identify = identify
   readonly appliedMigrations = appliedMigrations
   readonly read = read
+  readonly readRows = readRows
+  readonly describe = describe
+  readonly repair = repair
   readonly dsn = dsn
   readonly shell = shell
   readonly lint = lint

@@ -1,5 +1,5 @@
 import type { DatabaseNames, MigrationFile, OwnerSession } from '../engine.js'
-import { fingerprintOf } from './fingerprint.js'
+import { factsOf, fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
 import { apply } from './migrate.js'
 import { runScript } from './script.js'
@@ -33,6 +33,10 @@ export class MysqlOwnerSession implements OwnerSession {
 
   fingerprint() {
     return this.#fenced(() => fingerprintOf(this.#session))
+  }
+
+  facts() {
+    return this.#fenced(() => factsOf(this.#session))
   }
 
   bytes() {

@@ -1,5 +1,5 @@
 import type { MigrationFile, OwnerSession } from '../engine.js'
-import { fingerprintOf } from './fingerprint.js'
+import { factsOf, fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
 import { apply } from './migrate.js'
 import { runScript } from './script.js'
@@ -37,6 +37,10 @@ export class PostgresOwnerSession implements OwnerSession {
 
   fingerprint() {
     return this.#keeper.fenced(() => fingerprintOf(this.#session))
+  }
+
+  facts() {
+    return this.#keeper.fenced(() => factsOf(this.#session))
   }
 
   bytes() {
