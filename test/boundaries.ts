@@ -53,11 +53,13 @@ function layers(): Record<string, string[]> {
   const allowed: Record<string, string[]> = {}
   const lower = ['base']
   for (const layer of [
-    ['catalog', 'engines', 'secrets'],
+    ['catalog', 'engines', 'secrets', 'stores'],
     ['operations', 'routing'],
     ['databases'],
+    ['archives'],
     ['templates'],
     ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts', 'fleet'],
+    ['backups'],
     ['embedded']
   ]) {
     for (const part of layer) allowed[part] = [...lower]

@@ -1,4 +1,6 @@
+import type { Readable } from 'node:stream'
 import type { Secret } from '../secret.js'
+import type { Dump, DumpOptions, RestoreOptions } from './dump.js'
 
 /** MySQL and MariaDB are one engine with a flavour found at `server add`. */
 export type EngineName = 'postgres' | 'mysql'
@@ -234,6 +236,11 @@ export interface Engine {
   describe(server: ServerAddress, database: string, owner: Credentials, known?: string | null): Promise<Schema>
   /** SQL that would make the found schema the expected one, for a person to review; what loses data is commented out. Pure. */
   repair(differences: readonly Difference[]): string[]
+  /**
+   * Dumps the database as its owner, who may change nothing meanwhile: rows, counts and fingerprint of one moment. What is
+   * ours in it is left out, but for the ledger of its migrations. Fails before the stream begins when nothing here can.
+   */
+  dump(server: ServerAddress, database: string, owner: Credentials, options: DumpOptions): Promise<Dump>
   /** The migrations that the database's own ledger says are applied, in their order, read as its owner. */
   appliedMigrations(server: ServerAddress, database: string, owner: Credentials): Promise<AppliedMigration[]>
   /**
@@ -287,6 +294,11 @@ export interface ActingSession {
   guardDatabase(names: DatabaseNames): Promise<void>
   /** Gives everything in the database to its owner login, strips rights of the template's roles, writes the identity row. */
   furnishDatabase(furnish: Furnish): Promise<void>
+  /**
+   * Plays a dump, as the owner, into a database that was made empty and furnished for this try: whole, or with an error,
+   * after which it can only be dropped. Its roles take the places of those that the dump names.
+   */
+  restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions): Promise<void>
   /** Puts the plan's limits on logins and database. */
   setLimits(names: DatabaseNames, limits: DatabaseLimits): Promise<void>
   /** Sets passwords, for those logins alone. */
@@ -325,5 +337,9 @@ export interface OwnerSession {
   /** The same thing by thing. */
   facts(): Promise<SchemaFact[]>
   bytes(): Promise<number>
+  /** How many rows each table has, by its qualified name, as `DumpFacts.rows` counts them. */
+  rows(): Promise<Record<string, number>>
+  /** Stays the same while no row is written: two of the same mean that nothing was in between. */
+  writes(): Promise<string>
   end(): Promise<void>
 }

@@ -5,6 +5,7 @@ import type { Exclusion, OperationRow } from '../catalog/operations.js'
 import type { Fence } from '../engines/engine.js'
 import type { EngineRegistry } from '../engines/registry.js'
 import type { KeyStore } from '../secrets/keystore.js'
+import type { Stores } from '../stores/store.js'
 import type { Operations } from './operations.js'
 
 /** What every operation is given; use-cases open nothing themselves. */
@@ -12,6 +13,10 @@ export interface Tools {
   catalog: Catalog
   engine: EngineRegistry
   keys: KeyStore
+  /** Where backups and exports are kept. */
+  stores: Stores
+  /** The value of PATH: where programs of the databases are looked for. */
+  path: string
   /** Reads a template's files. Handed in, because folders are configuration. */
   folders: { templates: string; project: string }
   grace: { deleteSeconds: number; slugSeconds: number }
@@ -29,8 +34,11 @@ export interface Work {
 /** One part of an operation. Every part may be repeated: what exists, or is already gone, is success. */
 export interface Step<W extends Work = Work> {
   name: string
-  /** The side effect, on a server. */
-  act?(work: W, progress: (sentence: string) => void): Promise<void>
+  /**
+   * The side effect, on a server. `signal` aborts when it is no longer ours to do, or is to be cancelled and still can be:
+   * a step that takes long ends with the signal's reason.
+   */
+  act?(work: W, progress: (sentence: string) => void, signal: AbortSignal): Promise<void>
   /** What the catalog learns from it, in the same transaction as "done". */
   commit?(tx: Transaction, work: W): Promise<void>
   /** Takes the side effect back. Repeatable, and fine when there is nothing to take back. */

@@ -100,6 +100,7 @@ export class Door {
   #conclude(visit: Visit, claims: readonly Claim[], routes: ReadonlyArray<Route | undefined>): void {
     const route = agree(claims, routes)
     if (route instanceof Refusal) this.#refuse(visit, route)
+    else if (route.status === 'held') this.#sendAway(visit, held(route.slug))
     else if (route.status !== 'active') void this.#closed(visit, claims, route)
     else if (this.#letIn(visit, claims, route)) visit.done()
   }
@@ -165,6 +166,11 @@ export class Door {
     if (isTrouble(error)) sendTrouble(reply, error)
     else sendFailed(reply)
   }
+}
+
+/** It takes a few seconds: the database behind the name is about to be another one. */
+function held(slug: string): SaasctlError {
+  return new SaasctlError('TENANT_DOWN', `Tenant ${slug} is held for a moment.`, { retryable: true })
 }
 
 function unavailable({ status, detail, cause }: Refusal): SaasctlError {

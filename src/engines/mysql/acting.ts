@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream'
+import type { RestoreOptions } from '../dump.js'
 import type {
   ActingSession,
   Credentials,
@@ -19,6 +21,7 @@ import { furnishDatabase } from './furnish.js'
 import { setLimits } from './limits.js'
 import { closeLogins, dropLogins, makeLogins, openLogins, setPasswords } from './logins.js'
 import { MysqlOwnerSession } from './owner-session.js'
+import { restore } from './restore.js'
 import type { Session } from './session.js'
 
 /** A fenced control session. Each verb is one function in the file of its noun. */
@@ -60,6 +63,18 @@ export class MysqlActingSession implements ActingSession {
 
   furnishDatabase(furnish: Furnish) {
     return this.#fenced(() => furnishDatabase(this.#session, way => this.#open(way), furnish))
+  }
+
+  async restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions) {
+    await this.#fenced(async () => {
+      const inside = await this.#open({ database: names.database, as: owner })
+      try {
+        await restore(inside, names, stream, options)
+      } finally {
+        // Its settings are the script's.
+        inside.destroy()
+      }
+    })
   }
 
   setLimits(names: DatabaseNames, limits: DatabaseLimits) {

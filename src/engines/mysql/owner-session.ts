@@ -2,8 +2,10 @@ import type { DatabaseNames, MigrationFile, OwnerSession } from '../engine.js'
 import { factsOf, fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
 import { apply } from './migrate.js'
+import { rowsOf } from './rows.js'
 import { runScript } from './script.js'
 import type { Session } from './session.js'
+import { writesOf } from './writes.js'
 
 /** Runs an act; when the session was ended from outside, the catalog says whether the operation is still ours. */
 type Fenced = <Result>(act: () => Promise<Result>) => Promise<Result>
@@ -47,6 +49,14 @@ export class MysqlOwnerSession implements OwnerSession {
       )
       return Number(row?.bytes ?? 0)
     })
+  }
+
+  rows() {
+    return this.#fenced(() => rowsOf(this.#session))
+  }
+
+  writes() {
+    return this.#fenced(() => writesOf(this.#session))
   }
 
   end() {

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream'
+import type { RestoreOptions } from '../dump.js'
 import type {
   ActingSession,
   Credentials,
@@ -20,6 +22,7 @@ import { setLimits } from './limits.js'
 import { closeLogins, dropLogins, makeLogins, openLogins, setPasswords } from './logins.js'
 import { freeMigrationLock } from './migration-lock.js'
 import { PostgresOwnerSession } from './owner-session.js'
+import { restore } from './restore.js'
 import type { Session } from './session.js'
 
 /** A fenced control session. Each verb is one function in the file of its noun. */
@@ -64,6 +67,17 @@ export class PostgresActingSession implements ActingSession {
     return this.#fenced(() => furnishDatabase(this.#session, this.#server, name, furnish))
   }
 
+  async restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions) {
+    await this.#fenced(async () => {
+      const inside = await this.#inside(names, owner)
+      try {
+        await restore(inside, names, stream, options)
+      } finally {
+        await inside.end()
+      }
+    })
+  }
+
   setLimits(names: DatabaseNames, limits: DatabaseLimits) {
     return this.#fenced(() => setLimits(this.#session, names, limits))
   }
@@ -98,21 +112,7 @@ export class PostgresActingSession implements ActingSession {
 
   async enterDatabase(names: DatabaseNames, owner: Credentials): Promise<OwnerSession> {
     return await this.#fenced(async () => {
-      const inside = await connect(this.#server, {
-        database: names.database,
-        as: owner,
-        applicationName: sessionName(this.#fence),
-        // For migrations that grant to the app's group, whose name is another in every database.
-        settings: { 'saasctl.app_role': names.app, 'saasctl.readonly_role': names.logins.readonly }
-      })
-      try {
-        // Whoever overtook us ended this control session first: while it answers, the one just opened is covered too.
-        await this.#session.run('SELECT')
-      } catch (error) {
-        inside.destroy()
-        throw error
-      }
-      return new PostgresOwnerSession(inside, {
+      return new PostgresOwnerSession(await this.#inside(names, owner), {
         fenced: act => this.#fenced(act),
         freeMigrationLock: () => freeMigrationLock(this.#session, names)
       })
@@ -121,6 +121,25 @@ export class PostgresActingSession implements ActingSession {
 
   end() {
     return this.#sessions.giveBack(this.#server, this.#session)
+  }
+
+  /** A session of the owner's that carries the same fence. */
+  async #inside(names: DatabaseNames, owner: Credentials): Promise<Session> {
+    const inside = await connect(this.#server, {
+      database: names.database,
+      as: owner,
+      applicationName: sessionName(this.#fence),
+      // For migrations that grant to the app's group, whose name is another in every database.
+      settings: { 'saasctl.app_role': names.app, 'saasctl.readonly_role': names.logins.readonly }
+    })
+    try {
+      // Whoever overtook us ended this control session first: while it answers, the one just opened is covered too.
+      await this.#session.run('SELECT')
+    } catch (error) {
+      inside.destroy()
+      throw error
+    }
+    return inside
   }
 
   /** A session that somebody ended may mean that the operation was taken over: then that is the news. */

@@ -2,8 +2,10 @@ import type { MigrationFile, OwnerSession } from '../engine.js'
 import { factsOf, fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
 import { apply } from './migrate.js'
+import { rowsOf } from './rows.js'
 import { runScript } from './script.js'
 import type { Session } from './session.js'
+import { writesOf } from './writes.js'
 
 /** What a session inside a database needs of the control session that opened it. */
 export interface Keeper {
@@ -50,6 +52,14 @@ export class PostgresOwnerSession implements OwnerSession {
       )
       return Number(row?.bytes)
     })
+  }
+
+  rows() {
+    return this.#keeper.fenced(() => rowsOf(this.#session))
+  }
+
+  writes() {
+    return this.#keeper.fenced(() => writesOf(this.#session))
   }
 
   end() {

@@ -4,6 +4,7 @@ import { check } from './check.js'
 import { ControlSessions } from './control-sessions.js'
 import { describe } from './describe.js'
 import { dsn } from './dsn.js'
+import { dump } from './dump.js'
 import { identify } from './identity.js'
 import { appliedMigrations } from './ledger.js'
 import { lint } from './lint/lint.js'
@@ -26,6 +27,7 @@ export class PostgresEngine implements Engine {
   readonly readRows = readRows
   readonly describe = describe
   readonly repair = repair
+  readonly dump = dump
   readonly dsn = dsn
   readonly shell = shell
   readonly lint = lint

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import type pg from 'pg'
 import { type Place, translate } from './errors.js'
 import { stream } from './stream.js'
@@ -75,6 +77,26 @@ export class Session {
     this.#completed = 0
     try {
       await this.#watched(this.#client.query(sql))
+    } catch (error) {
+      throw this.#translated(error)
+    }
+  }
+
+  /** One COPY … FROM STDIN with the rows that the stream gives; its error is the news when it fails. */
+  async copyIn(sql: string, rows: Readable): Promise<void> {
+    const { from } = await import('pg-copy-streams')
+    try {
+      await this.#watched(pipeline(rows, this.#client.query(from(sql))))
+    } catch (error) {
+      throw this.#translated(error)
+    }
+  }
+
+  /** One COPY … TO STDOUT. The session is free again when the stream has ended. */
+  async copyOut(sql: string, take: (rows: Readable) => Promise<void>): Promise<void> {
+    const { to } = await import('pg-copy-streams')
+    try {
+      await this.#watched(take(this.#client.query(to(sql))))
     } catch (error) {
       throw this.#translated(error)
     }
