@@ -1,6 +1,11 @@
 import type { Readable } from 'node:stream'
 import type { Secret } from '../secret.js'
 import type { Dump, DumpOptions, RestoreOptions } from './dump.js'
+import type { AppliedMigration, MigrationFile } from './migration.js'
+import type { Difference, Schema, SchemaFact } from './schema.js'
+
+export type { AppliedMigration, MigrationFile, MigrationOptions } from './migration.js'
+export type { Difference, Schema, SchemaFact } from './schema.js'
 
 /** MySQL and MariaDB are one engine with a flavour found at `server add`. */
 export type EngineName = 'postgres' | 'mysql'
@@ -106,71 +111,11 @@ export interface Inventory {
   logins: Array<{ name: string; open: boolean }>
 }
 
-/** One migration file, read and hashed once. The text between the `-- Up Migration` and `-- Down Migration` lines. */
-export interface MigrationFile {
-  /** File name without its ending, as node-pg-migrate records it. */
-  name: string
-  up: string
-  /** `null` when the file has no down part: it cannot be undone. */
-  down: string | null
-  /** The line of the file on which each part begins, for messages. */
-  lines?: { up: number; down: number }
-  /** SHA-256 of the file's bytes, hex. */
-  checksum: string
-  options: MigrationOptions
-}
-
-/** From `-- saasctl: key=value` lines at the top of the file. */
-export interface MigrationOptions {
-  /** `false` for statements that cannot run in a transaction, such as CREATE INDEX CONCURRENTLY. */
-  transaction: boolean
-  /**
-   * Milliseconds to wait for locks in all, 0 for ever; 2,000 unless the file says otherwise. No single wait is longer than
-   * two seconds, but for what works CONCURRENTLY and keeps nobody out.
-   */
-  lockTimeoutMs: number
-  statementTimeoutMs: number | null
-  /** May run although a later-named file was applied before it. */
-  outOfOrder: boolean
-  /** `expand` by default; a `contract` file takes away what older programs still use. */
-  phase: 'expand' | 'contract'
-}
-
-/** One thing that makes up a schema: a table, a column, an index. `kind` and `name` together are one thing's and no other's. */
-export interface SchemaFact {
-  kind: string
-  name: string
-  /** As the server prints it, so that two can be compared and shown. */
-  definition: string
-}
-
-/** What a database's schema is, and which migrations its ledger says made it. */
-export interface Schema {
-  fingerprint: string
-  /** What the fingerprint is the hash of; empty when it is the one that was known already. */
-  facts: SchemaFact[]
-  applied: AppliedMigration[]
-}
-
 export interface ReadOptions {
   /** The server's own bound on the statement. */
   timeoutMs: number
   /** Rows at most; what comes after them is not read. */
   maxRows: number
-}
-
-/** How two schemas differ in one thing. */
-export interface Difference {
-  kind: string
-  name: string
-  /** In the schema that is compared with: absent here is `null` in `expected` (extra) or in `found` (missing). */
-  expected: string | null
-  found: string | null
-}
-
-export interface AppliedMigration {
-  name: string
-  at: Date
 }
 
 /**
