@@ -147,10 +147,10 @@ async function logins(t: Test, running: RunningMysql) {
     await session.setLimits(a.names, { ...limits, connections: 3, statementTimeoutMs: 1_500 })
     const described = async () =>
       String(Object.values((await running.admin(`show create user '${a.names.logins.app_a}'@'%'`))[0] ?? {})[0])
-    t.match(await described(), /MAX_USER_CONNECTIONS 3/)
+    t.match(await described(), /MAX_USER_CONNECTIONS 4 /)
     if (server.flavour === 'mariadb') t.match(await described(), /MAX_STATEMENT_TIME 1\.5/)
     await session.setLimits(a.names, { ...limits, connections: 4, statementTimeoutMs: null })
-    t.match(await described(), /MAX_USER_CONNECTIONS 4/)
+    t.match(await described(), /MAX_USER_CONNECTIONS 5/)
     t.notMatch(await described(), /MAX_STATEMENT_TIME/)
   })
 

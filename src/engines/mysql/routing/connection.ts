@@ -79,6 +79,10 @@ export class MysqlConnection implements RoutedConnection {
     return this.#status.inTransaction
   }
 
+  get idleInTransactionSince(): number | undefined {
+    return this.inTransaction && isReady(this.wire) ? this.#status.at : undefined
+  }
+
   /** Whether it is a connection to this server, and as safe: a server may have moved since it was opened. */
   leadsTo(address: ServerAddress): boolean {
     return isDeepStrictEqual(this.#way.address, address)
