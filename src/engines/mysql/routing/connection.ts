@@ -59,6 +59,10 @@ export class MysqlConnection implements RoutedConnection {
     return this.#lostTo ?? this.wire._fatalError ?? undefined
   }
 
+  get isMariadb(): boolean {
+    return this.wire._isMariaDB
+  }
+
   get inDoubt(): boolean {
     return this.lost || this.#closing !== undefined || !isReady(this.wire) || !this.#status.clean
   }
