@@ -17,7 +17,7 @@ const NO = 'not_the_expected_database'
  * one identity row with this id; two are a subquery's error. Each flavour reads its own time limit; MySQL has one for SELECT alone. The history of a
  * session's statements is all that changing the user leaves behind on MariaDB (SHOW PROFILES), so it is emptied here.
  */
-export function settingsFor({ database, databaseId, statementTimeoutMs }: RoutedWay): string {
+export function settingsFor({ database, databaseId, statementTimeoutMs, idleInTransactionMs }: RoutedWay): string {
   const proof = `(SELECT database_id FROM ${identityOf(database)}) = ${literal(databaseId)}`
   const settings = [
     `SET SESSION sql_mode = IF(${proof}, ${literal(MODES)}, ${literal(NO)})`,
@@ -25,11 +25,17 @@ export function settingsFor({ database, databaseId, statementTimeoutMs }: Routed
     'autocommit = 1',
     'profiling_history_size = 0'
   ]
-  return settings.join(', ') + limit(statementTimeoutMs)
+  return settings.join(', ') + limit(statementTimeoutMs) + idleLimit(idleInTransactionMs ?? null)
 }
 
 /** Seconds on MariaDB, milliseconds on MySQL; each passes over what is for the other. */
 function limit(milliseconds: number | null): string {
   if (milliseconds === null) return ''
   return `/*M!100108 , max_statement_time = ${milliseconds / 1000} *//*!80000 , max_execution_time = ${milliseconds} */`
+}
+
+/** Whole seconds, and 0 would be none. MySQL has no such limit: there the router alone keeps it. */
+function idleLimit(milliseconds: number | null): string {
+  if (milliseconds === null) return ''
+  return `/*M!100300 , idle_transaction_timeout = ${Math.ceil(milliseconds / 1000)} */`
 }

@@ -14,6 +14,7 @@ export interface Wire {
   _handshakePacket: Greeting
   /** What is prepared on the server: nothing of it is left when the user changes. */
   _statements: { size: number; clear(): void }
+  _isMariaDB: boolean
   clientEncoding: string
   /** A plain socket until TLS begins. */
   stream: TLSSocket
