@@ -1,4 +1,9 @@
 import type { Secret } from '../secret.js'
+import type { Survey, Takeover } from './adoption.js'
+import type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
+
+export type { Adoption, Release, Survey, Takeover } from './adoption.js'
+export type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
 
 /** MySQL and MariaDB are one engine with a flavour found at `server add`. */
 export type EngineName = 'postgres' | 'mysql'
@@ -131,38 +136,6 @@ export interface MigrationOptions {
   phase: 'expand' | 'contract'
 }
 
-/** One thing that makes up a schema: a table, a column, an index. `kind` and `name` together are one thing's and no other's. */
-export interface SchemaFact {
-  kind: string
-  name: string
-  /** As the server prints it, so that two can be compared and shown. */
-  definition: string
-}
-
-/** What a database's schema is, and which migrations its ledger says made it. */
-export interface Schema {
-  fingerprint: string
-  /** What the fingerprint is the hash of; empty when it is the one that was known already. */
-  facts: SchemaFact[]
-  applied: AppliedMigration[]
-}
-
-export interface ReadOptions {
-  /** The server's own bound on the statement. */
-  timeoutMs: number
-  /** Rows at most; what comes after them is not read. */
-  maxRows: number
-}
-
-/** How two schemas differ in one thing. */
-export interface Difference {
-  kind: string
-  name: string
-  /** In the schema that is compared with: absent here is `null` in `expected` (extra) or in `found` (missing). */
-  expected: string | null
-  found: string | null
-}
-
 export interface AppliedMigration {
   name: string
   at: Date
@@ -238,6 +211,12 @@ export interface Engine {
    * certain from the text; `-- lint-allow: code` in a file's up part silences one. Pure.
    */
   lint(files: readonly MigrationFile[]): LintFinding[]
+  /** What taking over a database that is not ours would change, and what control lacks for it. Reads the system's tables alone. */
+  survey(server: ServerAccess, database: string): Promise<Survey>
+  /** What keeps a database from being given to a role under a name, each with what mends it. */
+  checkHeir(server: ServerAccess, wish: { database: string; name: string; to: string | null }): Promise<Finding[]>
+  /** What a database of this name is called once it is ours: another name where it can be renamed in place. Pure. */
+  adoptedNames(databaseId: string, database: string): DatabaseNames
   /** The connection string for an application, password included as given. */
   dsn(server: ServerAddress, database: string, login: string, password?: string): string
   /** The engine's own shell: program, arguments and environment (the password goes in the environment, never in argv). */
@@ -302,6 +281,8 @@ export interface ActingSession {
   dropLogins(names: DatabaseNames): Promise<void>
   /** Logs in to the database as its owner, on a connection that carries the same fence. */
   enterDatabase(names: DatabaseNames, owner: Credentials): Promise<OwnerSession>
+  /** Takes a database over that was there before, and gives one back. */
+  readonly takeover: Takeover
   /** Gives the session back. A session in doubt is destroyed. */
   end(): Promise<void>
 }
@@ -315,6 +296,10 @@ export interface OwnerSession {
    * Refuses when the ledger does not end at `after` (somebody else migrated meanwhile).
    */
   apply(file: MigrationFile, direction: 'up' | 'down', after: string | null): Promise<void>
+  /** What a ledger of node-pg-migrate says that is not ours; null where there is none. */
+  foreignLedger(): Promise<AppliedMigration[] | null>
+  /** Makes our ledger say just this, and takes a foreign one away that said it. */
+  baseline(applied: ReadonlyArray<{ name: string }>): Promise<void>
   /** Runs the statements of a file as one script: a template's seed. */
   run(sql: string): Promise<void>
   /** Hash of the schema: columns, constraints, indexes, functions, triggers; the same after dump and restore. */
