@@ -14,6 +14,8 @@ const table: Record<string, () => Promise<unknown>> = {
   'tenant.delete': async () => (await import('./tenants/delete.js')).tenantDelete,
   'tenant.undelete': async () => (await import('./tenants/undelete.js')).tenantUndelete,
   'tenant.purge': async () => (await import('./tenants/purge.js')).tenantPurge,
+  'tenant.adopt': async () => (await import('./tenants/adopt.js')).tenantAdopt,
+  'tenant.release': async () => (await import('./tenants/release.js')).tenantRelease,
   'template.build': async () => (await import('./templates/build.js')).templateBuild,
   'warm.create': async () => (await import('./templates/warm-kinds.js')).warmCreate,
   'warm.migrate': async () => (await import('./templates/warm-kinds.js')).warmMigrate,

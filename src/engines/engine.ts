@@ -1,11 +1,13 @@
 import type { Readable } from 'node:stream'
 import type { Secret } from '../secret.js'
+import type { Survey, Takeover } from './adoption.js'
 import type { Dump, DumpOptions, RestoreOptions } from './dump.js'
 import type { AppliedMigration, MigrationFile } from './migration.js'
-import type { Difference, Schema, SchemaFact } from './schema.js'
+import type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
 
+export type { Adoption, Release, Survey, Takeover } from './adoption.js'
 export type { AppliedMigration, MigrationFile, MigrationOptions } from './migration.js'
-export type { Difference, Schema, SchemaFact } from './schema.js'
+export type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
 
 /** MySQL and MariaDB are one engine with a flavour found at `server add`. */
 export type EngineName = 'postgres' | 'mysql'
@@ -115,13 +117,6 @@ export interface Inventory {
   logins: Array<{ name: string; open: boolean }>
 }
 
-export interface ReadOptions {
-  /** The server's own bound on the statement. */
-  timeoutMs: number
-  /** Rows at most; what comes after them is not read. */
-  maxRows: number
-}
-
 /**
  * The proof that a side effect still belongs to its operation. The acting session's name on the server carries
  * operation and epoch; whoever takes the operation over ends older sessions before it looks.
@@ -197,6 +192,12 @@ export interface Engine {
    * certain from the text; `-- lint-allow: code` in a file's up part silences one. Pure.
    */
   lint(files: readonly MigrationFile[]): LintFinding[]
+  /** What taking over a database that is not ours would change, and what control lacks for it. Reads the system's tables alone. */
+  survey(server: ServerAccess, database: string): Promise<Survey>
+  /** What keeps a database from being given to a role under a name, each with what mends it. */
+  checkHeir(server: ServerAccess, wish: { database: string; name: string; to: string | null }): Promise<Finding[]>
+  /** What a database of this name is called once it is ours: another name where it can be renamed in place. Pure. */
+  adoptedNames(databaseId: string, database: string): DatabaseNames
   /** The connection string for an application, password included as given. */
   dsn(server: ServerAddress, database: string, login: string, password?: string): string
   /** The engine's own shell: program, arguments and environment (the password goes in the environment, never in argv). */
@@ -266,6 +267,8 @@ export interface ActingSession {
   dropLogins(names: DatabaseNames): Promise<void>
   /** Logs in to the database as its owner, on a connection that carries the same fence. */
   enterDatabase(names: DatabaseNames, owner: Credentials): Promise<OwnerSession>
+  /** Takes a database over that was there before, and gives one back. */
+  readonly takeover: Takeover
   /** Gives the session back. A session in doubt is destroyed. */
   end(): Promise<void>
 }
@@ -279,6 +282,10 @@ export interface OwnerSession {
    * Refuses when the ledger does not end at `after` (somebody else migrated meanwhile).
    */
   apply(file: MigrationFile, direction: 'up' | 'down', after: string | null): Promise<void>
+  /** What a ledger of node-pg-migrate says that is not ours; null where there is none. */
+  foreignLedger(): Promise<AppliedMigration[] | null>
+  /** Makes our ledger say just this, and takes a foreign one away that said it. */
+  baseline(applied: ReadonlyArray<{ name: string }>): Promise<void>
   /** Runs the statements of a file as one script: a template's seed. */
   run(sql: string): Promise<void>
   /** Hash of the schema: columns, constraints, indexes, functions, triggers; the same after dump and restore. */

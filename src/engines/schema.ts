@@ -16,6 +16,13 @@ export interface Schema {
   applied: AppliedMigration[]
 }
 
+export interface ReadOptions {
+  /** The server's own bound on the statement. */
+  timeoutMs: number
+  /** Rows at most; what comes after them is not read. */
+  maxRows: number
+}
+
 /** How two schemas differ in one thing. */
 export interface Difference {
   kind: string

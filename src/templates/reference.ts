@@ -1,9 +1,9 @@
 import type { Json } from '../canonical.js'
 import { findReference, keepReference, type ReferenceKey, type ReferenceRow } from '../catalog/schemas.js'
 import type { ServerRow } from '../catalog/servers.js'
-import { migrationsChecksum } from '../databases/plan-migrations.js'
+import { migrationsChecksum as checksumOf } from '../databases/plan-migrations.js'
 import { emptyScratch, openScratch, type ScratchInput, ScratchWork, scratchSteps } from '../databases/scratch.js'
-import type { MigrationFile, Schema } from '../engines/engine.js'
+import type { MigrationFile } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
 import type { Context, Kind, Tools } from '../operations/kind.js'
@@ -12,12 +12,12 @@ import { startOperation } from '../operations/start.js'
 import { readTemplate } from './register.js'
 
 class ReferenceWork extends ScratchWork {
-  schema: Omit<Schema, 'applied'> | undefined
+  readonly schemas: Array<Pick<ReferenceRow, 'migrationsChecksum' | 'fingerprint' | 'facts'>> = []
 }
 
 /**
- * Reads what the first migrations of a template make, on a scratch database, and keeps it to compare others with. `checksum`
- * is that of these migrations.
+ * Applies the migrations of a template one by one on a scratch database, and keeps what each makes of the schema, to compare
+ * others with. `checksum` is that of the migrations up to the last of them.
  */
 export const templateReference: Kind<ScratchInput, ReferenceWork> = {
   name: 'template.reference',
@@ -36,26 +36,31 @@ async function readSchema(work: ReferenceWork, progress: (sentence: string) => v
   if (!files) throw filesChanged(template)
   const inside = await session.enterDatabase(names, await emptyScratch(work))
   try {
+    const keep = async (length: number) => {
+      const migrationsChecksum = checksumOf(files.slice(0, length), files)
+      work.schemas.push({ migrationsChecksum, fingerprint: await inside.fingerprint(), facts: await inside.facts() })
+    }
+    await keep(0)
     for (const [index, file] of files.entries()) {
       progress(`applies ${file.name}`)
       await inside.apply(file, 'up', files[index - 1]?.name ?? null)
+      await keep(index + 1)
     }
-    work.schema = { fingerprint: await inside.fingerprint(), facts: await inside.facts() }
   } finally {
     await inside.end()
   }
 }
 
 async function keepSchema(tx: Parameters<typeof keepReference>[0], work: ReferenceWork): Promise<void> {
-  if (!work.schema) return
-  await keepReference(tx, { ...keyOf(work.server, work.operation.input.checksum), ...work.schema })
+  for (const schema of work.schemas)
+    await keepReference(tx, { ...keyOf(work.server, schema.migrationsChecksum), ...schema })
 }
 
 /** The files, from the first on, that have this checksum together; undefined when no such beginning has. */
 export function filesOf(files: MigrationFile[], checksum: string): MigrationFile[] | undefined {
   for (let length = files.length; length >= 0; length -= 1) {
     const first = files.slice(0, length)
-    if (migrationsChecksum(first, files) === checksum) return first
+    if (checksumOf(first, files) === checksum) return first
   }
   return undefined
 }

@@ -1,6 +1,6 @@
-import type { DatabaseNames, MigrationFile, OwnerSession } from '../engine.js'
+import type { AppliedMigration, DatabaseNames, MigrationFile, OwnerSession } from '../engine.js'
 import { factsOf, fingerprintOf } from './fingerprint.js'
-import { applied } from './ledger.js'
+import { applied, baseline } from './ledger.js'
 import { apply } from './migrate.js'
 import { rowsOf } from './rows.js'
 import { runScript } from './script.js'
@@ -27,6 +27,15 @@ export class MysqlOwnerSession implements OwnerSession {
 
   apply(file: MigrationFile, direction: 'up' | 'down', after: string | null) {
     return this.#fenced(() => apply(this.#session, file, direction, after))
+  }
+
+  /** Nothing that migrates MySQL keeps a ledger in this form. */
+  foreignLedger(): Promise<AppliedMigration[] | null> {
+    return Promise.resolve(null)
+  }
+
+  baseline(applied: ReadonlyArray<{ name: string }>) {
+    return this.#fenced(() => baseline(this.#session, applied))
   }
 
   run(sql: string) {

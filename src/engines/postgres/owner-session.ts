@@ -1,4 +1,5 @@
 import type { MigrationFile, OwnerSession } from '../engine.js'
+import { baseline, foreignLedger } from './baseline.js'
 import { factsOf, fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
 import { apply } from './migrate.js'
@@ -31,6 +32,14 @@ export class PostgresOwnerSession implements OwnerSession {
     return this.#keeper.fenced(() =>
       apply(this.#session, file, direction, after, () => this.#keeper.freeMigrationLock())
     )
+  }
+
+  foreignLedger() {
+    return this.#keeper.fenced(() => foreignLedger(this.#session))
+  }
+
+  baseline(applied: ReadonlyArray<{ name: string }>) {
+    return this.#keeper.fenced(() => baseline(this.#session, applied))
   }
 
   run(sql: string) {

@@ -5,6 +5,7 @@ import { ControlSessions } from './control-sessions.js'
 import { describe } from './describe.js'
 import { dsn } from './dsn.js'
 import { dump } from './dump.js'
+import { checkHeir } from './heir.js'
 import { identify } from './identity.js'
 import { appliedMigrations } from './ledger.js'
 import { lint } from './lint/lint.js'
@@ -14,6 +15,7 @@ import { read, readRows } from './read.js'
 import { repair } from './repair.js'
 import { shell } from './shell.js'
 import { inventoryOf, stateOf } from './state.js'
+import { survey } from './survey.js'
 
 /** PostgreSQL 15 and newer. */
 export class PostgresEngine implements Engine {
@@ -28,6 +30,9 @@ export class PostgresEngine implements Engine {
   readonly describe = describe
   readonly repair = repair
   readonly dump = dump
+  readonly adoptedNames = namesOf
+  readonly survey = survey
+  readonly checkHeir = checkHeir
   readonly dsn = dsn
   readonly shell = shell
   readonly lint = lint
