@@ -100,7 +100,7 @@ export async function restoreAs(
     if (backup?.tenantId !== from.id) {
       const what = wish.backup === undefined ? 'no backup' : `no backup ${quoteInput(wish.backup)}`
       throw new SaasctlError('BACKUP_NOT_FOUND', `Tenant ${from.slug} has ${what}.`, {
-        hint: `See what there is with "saasctl backup list --tenant ${from.slug}".`
+        hint: `See what there is with "saasctl backup list ${from.slug}".`
       })
     }
     if (backup.status !== 'complete') throw notComplete(backup)

@@ -122,7 +122,7 @@ async function chosenBackup(q: Queryable, tenant: PlacedTenant, id: string | und
   if (!backup) {
     const what = id === undefined ? `Tenant ${tenant.slug} has no backup.` : `There is no backup ${quoteInput(id)}.`
     throw new SaasctlError('BACKUP_NOT_FOUND', what, {
-      hint: `See what there is with "saasctl backup list --tenant ${tenant.slug}".`
+      hint: `See what there is with "saasctl backup list ${tenant.slug}".`
     })
   }
   if (backup.tenantId !== tenant.id) {

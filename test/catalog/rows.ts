@@ -63,7 +63,11 @@ const tables: Record<string, { table: string; without?: Record<string, string> }
   PlanRow: { table: 'plan' },
   TenantRow: {
     table: 'tenant',
-    without: { status_before_delete: 'read by the undelete alone', cache_version: 'routers read it' }
+    without: {
+      status_before_delete: 'read by the undelete alone',
+      cache_version: 'routers read it',
+      held: 'routers read it'
+    }
   },
   DatabaseRow: { table: 'database', without: { dropped_at: 'for people who read the table' } },
   DataKeyRow: { table: 'data_key' },
