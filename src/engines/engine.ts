@@ -184,7 +184,7 @@ export interface Engine {
    * Dumps the database as its owner, who may change nothing meanwhile: rows, counts and fingerprint of one moment. What is
    * ours in it is left out, but for the ledger of its migrations. Fails before the stream begins when nothing here can.
    */
-  dump(server: ServerAddress, database: string, owner: Credentials, options: DumpOptions): Promise<Dump>
+  dump(server: ServerAccess, database: string, owner: Credentials, options: DumpOptions): Promise<Dump>
   /** The migrations that the database's own ledger says are applied, in their order, read as its owner. */
   appliedMigrations(server: ServerAddress, database: string, owner: Credentials): Promise<AppliedMigration[]>
   /**

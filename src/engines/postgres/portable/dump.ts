@@ -32,16 +32,19 @@ export async function portableDump(
     serverVersion: session.version,
     ...(await moment.facts())
   }
-  const stream = Readable.from(
-    archive(moment, { database, serverVersion: session.version, entries: numbered }, tables),
-    { objectMode: false, highWaterMark: 256 * 1024, signal }
-  )
+  const head = { database, serverVersion: session.version, entries: numbered }
+  const stream = Readable.from(archive(moment, head, tables), { objectMode: false, highWaterMark: 256 * 1024 })
+  const cancelled = (how: string) => new SaasctlError('CANCELLED', `The dump of database "${database}" was ${how}.`)
+  const abort = () => stream.destroy(cancelled('cancelled'))
+  signal.addEventListener('abort', abort, { once: true })
   const whole = new Promise<DumpFacts>((resolve, reject) => {
     stream.on('end', () => resolve(facts))
     stream.on('error', reject)
     stream.on('close', () => {
-      moment.release()
-      reject(new SaasctlError('CANCELLED', `The dump of database "${database}" was given up.`))
+      signal.removeEventListener('abort', abort)
+      if (stream.readableEnded) moment.release()
+      else moment.abandon()
+      reject(cancelled('given up'))
     })
   })
   whole.catch(() => undefined)

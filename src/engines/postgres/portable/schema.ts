@@ -74,7 +74,7 @@ function argumentsOf(database: string, { login, password }: Credentials, snapsho
     '--no-tablespaces',
     '--no-security-labels',
     '--no-subscriptions',
-    `--exclude-schema=${SCHEMA}`,
+    `--exclude-table=${SCHEMA}.identity`,
     `--snapshot=${snapshot}`,
     `--dbname=${quoted.join(' ')}`
   ]
