@@ -4,10 +4,12 @@ import type { Survey, Takeover } from './adoption.js'
 import type { Dump, DumpOptions, RestoreOptions } from './dump.js'
 import type { AppliedMigration, MigrationFile } from './migration.js'
 import type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
+import type { ShellCommand } from './shell-command.js'
 
 export type { Adoption, Release, Survey, Takeover } from './adoption.js'
 export type { AppliedMigration, MigrationFile, MigrationOptions } from './migration.js'
 export type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
+export type { ShellCommand } from './shell-command.js'
 
 /** MySQL and MariaDB are one engine with a flavour found at `server add`. */
 export type EngineName = 'postgres' | 'mysql'
@@ -204,20 +206,6 @@ export interface Engine {
   shell(server: ServerAddress, database: string, as: Credentials, options: { readOnly: boolean }): ShellCommand
   /** Ends idle sessions that the engine keeps for reuse. */
   close(): Promise<void>
-}
-
-export interface ShellCommand {
-  /** Candidates in order; the first found on PATH is run. */
-  programs: string[]
-  args: string[]
-  env: Record<string, string>
-  /**
-   * Environment variable → text of a private file whose path it must hold while the program runs. A `$NAME` in an argument
-   * or in a file after it is that path too.
-   */
-  files?: Record<string, string>
-  /** What to install when none is found, for the error's hint. */
-  install: string
 }
 
 export interface NewLogins {
