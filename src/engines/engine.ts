@@ -70,10 +70,8 @@ export interface Capabilities {
   tempFileLimit: boolean
   /** Sessions of tenants can be ended by the control login. */
   terminateSessions: boolean
-  /** A login's statements, of every kind, end after the plan's time by the server's own clock. */
-  statementLimit: boolean
-  /** A session that idles in its transaction is ended by the server after the plan's time. Without it, the router does. */
-  idleTransactionLimit: boolean
+  /** The server ends statements of every kind, and idle transactions, by a plan's time. Without it, the router does. */
+  timeLimits: boolean
 }
 
 export interface ServerFacts {

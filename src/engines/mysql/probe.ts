@@ -30,8 +30,7 @@ export async function probe(session: Session): Promise<ServerFacts> {
       tempFileLimit: false,
       terminateSessions: !missing.some(right => /CONNECTION.ADMIN|PROCESS/.test(right)),
       // MySQL's limit is a SELECT's alone, and it has none for idle transactions.
-      statementLimit: flavour === 'mariadb',
-      idleTransactionLimit: flavour === 'mariadb'
+      timeLimits: flavour === 'mariadb'
     }
   }
 }
