@@ -62,9 +62,9 @@ export const tenantAdopt: Kind<AdoptInput, AdoptWork> = {
       act: async work => {
         await work.session.takeover.handOver(await work.adoption())
         await work.session.setLimits(work.names, work.database.limits)
+        await writeLedger(work)
       }
     },
-    { name: 'write the ledger', act: writeLedger },
     {
       name: 'open and look',
       act: async work => {
