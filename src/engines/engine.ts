@@ -192,6 +192,8 @@ export interface Engine {
    * certain from the text; `-- lint-allow: code` in a file's up part silences one. Pure.
    */
   lint(files: readonly MigrationFile[]): LintFinding[]
+  /** Reads a plain dump to its end: INVALID_INPUT for one that runs programs, leads elsewhere or is cut. Pure. */
+  checkDump(stream: Readable): Promise<void>
   /** What taking over a database that is not ours would change, and what control lacks for it. Reads the system's tables alone. */
   survey(server: ServerAccess, database: string): Promise<Survey>
   /** What keeps a database from being given to a role under a name, each with what mends it. */
@@ -282,6 +284,11 @@ export interface OwnerSession {
    * Refuses when the ledger does not end at `after` (somebody else migrated meanwhile).
    */
   apply(file: MigrationFile, direction: 'up' | 'down', after: string | null): Promise<void>
+  /**
+   * Plays a plain dump of the engine's own tool; owners and rights in it are left out, what it makes is the owner's. The
+   * session is of no other use afterwards. MIGRATION_FAILED says where it failed.
+   */
+  load(stream: Readable): Promise<void>
   /** What a ledger of node-pg-migrate says that is not ours; null where there is none. */
   foreignLedger(): Promise<AppliedMigration[] | null>
   /** Makes our ledger say just this, and takes a foreign one away that said it. */

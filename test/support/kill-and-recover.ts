@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Test } from 'tap'
 import { COLLATION } from '../../src/engines/mysql/connect.js'
 import { all } from '../../src/engines/mysql/quote.js'
@@ -12,7 +14,7 @@ import { type Stage, scenes } from './scenes.js'
 import { asSuperuser, type Binaries } from './servers.js'
 import { settle } from './settle.js'
 import { type Successor, takeOver } from './take-over.js'
-import { tinyTemplate } from './tiny-template.js'
+import { type TinyTemplate, tinyTemplate } from './tiny-template.js'
 import { durable } from './two-servers.js'
 
 export interface KillStage extends Stage {
@@ -49,11 +51,17 @@ export async function killStage(binaries?: Binaries): Promise<KillStage> {
     )
     return name
   }
-  return { plane, saasctl: plane.saasctl, template, openLogin, foreignDatabase, serverKilled: false, close }
+  return { plane, saasctl: plane.saasctl, template, openLogin, foreignDatabase, dumpFile: () => dumpOf(template), serverKilled: false, close }
 }
 
 let foreigners = 0
 const newForeign = () => `old_${process.pid}_${++foreigners}`
+
+async function dumpOf({ migrations }: TinyTemplate): Promise<string> {
+  const file = join(migrations, '..', 'dump.sql')
+  await writeFile(file, `${FOREIGN.join(';\n')};\n`)
+  return file
+}
 
 /** What the template's first two migrations make. */
 const FOREIGN = [
@@ -88,7 +96,7 @@ export async function mysqlKillStage(): Promise<KillStage> {
     )
     return name
   }
-  return { plane, saasctl: plane.saasctl, template, mysql, openLogin, foreignDatabase, serverKilled: false, close }
+  return { plane, saasctl: plane.saasctl, template, mysql, openLogin, foreignDatabase, dumpFile: () => dumpOf(template), serverKilled: false, close }
 }
 
 /** What a killed process has left, and what came of it. */

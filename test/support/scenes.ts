@@ -24,6 +24,8 @@ export interface Stage {
   openLogin(login: string): Promise<unknown>
   /** Makes a database as a customer had it before: in nobody's catalog, its schema that of the first two migrations. */
   foreignDatabase(): Promise<string>
+  /** The same as a plain dump. */
+  dumpFile(): Promise<string>
 }
 
 let slugs = 0
@@ -60,6 +62,7 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
     verb: 'adopt',
     argument: { slug: newSlug(), database: await foreignDatabase() }
   }),
+  'tenant.load': async ({ dumpFile }) => ({ verb: 'load', argument: { slug: newSlug(), file: await dumpFile() } }),
   'tenant.release': async ({ saasctl, foreignDatabase }) => {
     const slug = newSlug()
     await doVerb(saasctl, 'adopt', { slug, database: await foreignDatabase() })

@@ -17,6 +17,7 @@ import { readTemplate } from '../../src/templates/register.js'
 import { adoptTenant } from '../../src/tenants/adopt.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { deleteTenant } from '../../src/tenants/delete.js'
+import { loadTenant } from '../../src/tenants/load.js'
 import { migrateTenant } from '../../src/tenants/migrate.js'
 import { purgeTenant } from '../../src/tenants/purge.js'
 import { releaseTenant } from '../../src/tenants/release.js'
@@ -49,6 +50,10 @@ export const verbs = {
     const wish = { server: server?.name ?? '', database: String(argument['database']), baseline: '0002_grown' }
     const { template } = saasctl.config
     return adoptTenant(saasctl, { slug: slugOf(argument), template, ...wish }, { wait: true, onProgress })
+  },
+  load: (saasctl, argument, onProgress) => {
+    const wish = { slug: slugOf(argument), file: String(argument['file']), baseline: '0002_grown' }
+    return loadTenant(saasctl, wish, { template: saasctl.config.template }, { wait: true, onProgress })
   },
   release: (saasctl, argument, onProgress) => releaseTenant(saasctl, slugOf(argument), { wait: true, onProgress }),
   limits: (saasctl, argument, onProgress) =>
