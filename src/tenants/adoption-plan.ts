@@ -84,11 +84,7 @@ export async function chooseFor(
 }
 
 /** Every schema that the template's files have made, read on a scratch database unless the catalog has them. */
-export async function readReferences(
-  context: Context,
-  chosen: Chosen,
-  follow: Follow
-): Promise<void> {
+export async function readReferences(context: Context, chosen: Chosen, follow: Follow): Promise<void> {
   const { template, server } = chosen
   const files = await templateFiles(context, chosen)
   const checksum = migrationsChecksum(files, files)

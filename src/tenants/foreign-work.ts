@@ -44,17 +44,20 @@ export class ForeignWork<Input extends ForeignInput = ForeignInput> extends Data
 }
 
 /** The proof that an application gets in, and that it is the right database. */
-export async function openAndIdentify({ session, engine, access, names, logins, database }: DatabaseWork): Promise<void> {
+export async function openAndIdentify({
+  session,
+  engine,
+  access,
+  names,
+  logins,
+  database
+}: DatabaseWork): Promise<void> {
   await session.openLogins(names, ['app_a', 'app_b', 'readonly'])
   await engine.identify(access, names.database, await logins.credentials(database.activeApp), database.id)
 }
 
 /** The tenant is there with this commit. */
-export async function activate(
-  tx: Transaction,
-  work: ForeignWork,
-  about: { from: string }
-): Promise<void> {
+export async function activate(tx: Transaction, work: ForeignWork, about: { from: string }): Promise<void> {
   const { database, engine, seen } = work
   const { tenantId, template } = work.input
   if (!seen) throw new SaasctlError('FAILED', `Database ${database.name} was not looked at.`)

@@ -9,12 +9,12 @@ import type { EngineName } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
 import { quoteInput } from '../names.js'
 import type { Context, Kind } from '../operations/kind.js'
+import { firstFiles } from '../templates/baseline.js'
 import { currentTemplate } from '../templates/register.js'
 import { chooseFor, readReferences, templateFiles } from './adoption-plan.js'
 import type { NewTenant } from './create.js'
 import { forgetForeign, promiseForeign } from './foreign.js'
 import { activate, type ForeignInput, ForeignWork, openAndIdentify } from './foreign-work.js'
-import { firstFiles } from '../templates/baseline.js'
 import type { TenantOutcome, Wait } from './work.js'
 
 interface LoadInput extends ForeignInput {

@@ -51,7 +51,16 @@ export async function killStage(binaries?: Binaries): Promise<KillStage> {
     )
     return name
   }
-  return { plane, saasctl: plane.saasctl, template, openLogin, foreignDatabase, dumpFile: () => dumpOf(template), serverKilled: false, close }
+  return {
+    plane,
+    saasctl: plane.saasctl,
+    template,
+    openLogin,
+    foreignDatabase,
+    dumpFile: () => dumpOf(template),
+    serverKilled: false,
+    close
+  }
 }
 
 let foreigners = 0
@@ -91,12 +100,20 @@ export async function mysqlKillStage(): Promise<KillStage> {
     const name = newForeign()
     await mysql.root(`create database ${name} character set utf8mb4 collate ${COLLATION}`)
     await mysql.root(FOREIGN.join('; '), name)
-    await mysql.root(
-      `grant ${ownerVerbs.join(', ')} on ${all(name)} to '${control.login}'@'%' with grant option`
-    )
+    await mysql.root(`grant ${ownerVerbs.join(', ')} on ${all(name)} to '${control.login}'@'%' with grant option`)
     return name
   }
-  return { plane, saasctl: plane.saasctl, template, mysql, openLogin, foreignDatabase, dumpFile: () => dumpOf(template), serverKilled: false, close }
+  return {
+    plane,
+    saasctl: plane.saasctl,
+    template,
+    mysql,
+    openLogin,
+    foreignDatabase,
+    dumpFile: () => dumpOf(template),
+    serverKilled: false,
+    close
+  }
 }
 
 /** What a killed process has left, and what came of it. */

@@ -95,8 +95,11 @@ if (!(await skipWithoutPostgres(t))) {
     const rows = await asTenantOwner(saasctl, 'acme', async client => [
       (await client.query('select body from notes order by id')).rows.map(({ body }) => body),
       (await client.query('select name from tags order by id')).rows.map(({ name }) => name),
-      (await client.query(`select distinct tableowner = current_user as mine from pg_tables where schemaname = 'public'`))
-        .rows
+      (
+        await client.query(
+          `select distinct tableowner = current_user as mine from pg_tables where schemaname = 'public'`
+        )
+      ).rows
     ])
     t.strictSame(rows, [
       ['a\\b', '\\! touch /tmp/never;'],
@@ -140,13 +143,16 @@ if (!(await skipWithoutPostgres(t))) {
     t.strictSame(await fleetAudit(plane), [])
   })
 
-  await t.test('what pg_dump says of a tenant of another control plane is loaded too, when it is told what is in it', async t => {
-    const dsn = await json<{ dsn: string }>(['tenant', 'dsn', 'acme', '--reveal', '--read-only'])
-    const args = ['-N', 'saasctl', dsn.dsn]
-    const env = { ...process.env }
-    const text = execFileSync('pg_dump', args, { env, encoding: 'utf8' })
-    const { code, stderr } = await load('copy', await file('copy.sql', text), '--baseline', '0002_grown')
-    t.equal(code, 0, stderr)
-    t.match(await findTenant(saasctl.catalog, 'copy'), { migration: '0002_grown' })
-  })
+  await t.test(
+    'what pg_dump says of a tenant of another control plane is loaded too, when it is told what is in it',
+    async t => {
+      const dsn = await json<{ dsn: string }>(['tenant', 'dsn', 'acme', '--reveal', '--read-only'])
+      const args = ['-N', 'saasctl', dsn.dsn]
+      const env = { ...process.env }
+      const text = execFileSync('pg_dump', args, { env, encoding: 'utf8' })
+      const { code, stderr } = await load('copy', await file('copy.sql', text), '--baseline', '0002_grown')
+      t.equal(code, 0, stderr)
+      t.match(await findTenant(saasctl.catalog, 'copy'), { migration: '0002_grown' })
+    }
+  )
 }

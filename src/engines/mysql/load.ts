@@ -39,7 +39,8 @@ export async function load(session: Session, stream: Readable): Promise<void> {
 }
 
 /** Routines and views become their new owner's; the first one only, for a body may have the word in its text. */
-const DEFINER = /\/\*!\d+ DEFINER=(?:`(?:[^`]|``)*`)@(?:`(?:[^`]|``)*`)\s*(?:SQL SECURITY DEFINER)?\s*\*\/|\bDEFINER=(?:`(?:[^`]|``)*`)@(?:`(?:[^`]|``)*`)/
+const DEFINER =
+  /\/\*!\d+ DEFINER=(?:`(?:[^`]|``)*`)@(?:`(?:[^`]|``)*`)\s*(?:SQL SECURITY DEFINER)?\s*\*\/|\bDEFINER=(?:`(?:[^`]|``)*`)@(?:`(?:[^`]|``)*`)/
 
 const bare = (sql: string) => sql.replace(/^(?:\s*(?:--[^\n]*\n|#[^\n]*\n|\/\*(?!M?!)[\s\S]*?\*\/)|\s+)+/, '')
 

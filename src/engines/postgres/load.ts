@@ -15,7 +15,7 @@ export async function checkDump(stream: Readable): Promise<void> {
         hint: 'Make text of it with "pg_restore --no-owner --file dump.sql", and load that.'
       })
     }
-    if (dump.take(line)?.copy) for await (const _ of rows(lines, dump)) continue
+    if (dump.take(line)?.copy) for await (const _ of rows(lines, dump));
   }
 }
 

@@ -28,9 +28,11 @@ export class PlainDump {
   take(line: string): Piece | undefined {
     this.#line += 1
     if (this.#open === '' && HARMLESS.test(line)) return undefined
+    // Before a statement: the comments that pg_dump writes above each.
+    if (this.#text.length === 0 && /^\s*(?:--|$)/.test(line)) return undefined
     if (this.#text.length === 0) this.#start = this.#line
     const ends = this.#scan(line)
-    if (this.#text.length > 0 || line.trim() !== '') this.#text.push(line)
+    this.#text.push(line)
     if (!ends) return undefined
     const sql = this.#text.join('\n')
     this.#text = []
@@ -104,9 +106,13 @@ export class PlainDump {
   }
 
   #refused(command: string): SaasctlError {
-    return new SaasctlError('INVALID_INPUT', `The dump has the psql command ${quoteInput(command)} at line ${this.#line}.`, {
-      hint: 'Nothing was made. Take a dump by pg_dump in its plain form, which has none.'
-    })
+    return new SaasctlError(
+      'INVALID_INPUT',
+      `The dump has the psql command ${quoteInput(command)} at line ${this.#line}.`,
+      {
+        hint: 'Nothing was made. Take a dump by pg_dump in its plain form, which has none.'
+      }
+    )
   }
 }
 
