@@ -90,9 +90,9 @@ export class PlainDump {
     const quote = escapes ? "'" : this.#open
     for (let from = at; ; ) {
       const end = line.indexOf(quote, from)
-      const escape = escapes ? line.indexOf('\\', from) : -1
-      if (escape >= 0 && (end < 0 || escape < end)) {
-        from = escape + 2
+      const backslash = escapes ? line.indexOf('\\', from) : -1
+      if (backslash >= 0 && (end < 0 || backslash < end)) {
+        from = backslash + 2
         continue
       }
       if (end < 0) return line.length
