@@ -149,7 +149,7 @@ export function printPlan({ print, progress }: Session, plan: RolloutPlan): void
     migrations: Object.entries(plan.migrations)
       .map(([engine, files]) => `${engine}: ${files.join(', ')}`)
       .join('; '),
-    largest: plan.largest.map(({ slug, bytes }) => `${slug} (${megabytes(bytes)})`).join(', '),
+    largest: plan.largest.map(({ slug, bytes }) => `${slug} (${size(bytes)})`).join(', '),
     estimate:
       plan.estimateMs === null ? 'unknown until the first wave or a dry run' : `${Math.ceil(plan.estimateMs / 1000)} s`
   })
@@ -161,13 +161,14 @@ const SHOWN = 8
 const listed = (slugs: string[]) =>
   slugs.length <= SHOWN ? slugs.join(', ') : `${slugs.slice(0, SHOWN).join(', ')} and ${slugs.length - SHOWN} more`
 
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
+const size = (bytes: number) =>
+  bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 
 function sentence({ level, file, line, code, message, fix, table, hits, allowed }: RolloutFinding): string {
   const where = `${file}${line === undefined ? '' : `:${line}`}`
   const of = hits?.table ? `${table} of ${hits.slug}` : `the database of ${hits?.slug}`
-  const size = hits ? ` The biggest it hits: ${of}, ${megabytes(hits.bytes)}.` : ''
-  return `${allowed ? 'allowed' : level}: ${where}: ${code}: ${message}${size}${fix ? ` ${fix}` : ''}`
+  const hit = hits ? ` The biggest it hits: ${of}, ${size(hits.bytes)}.` : ''
+  return `${allowed ? 'allowed' : level}: ${where}: ${code}: ${message}${hit}${fix ? ` ${fix}` : ''}`
 }
 
 /** Whoever asked for a look at every tenant must hear of those that could not be looked at. */
