@@ -93,7 +93,20 @@ async function report({ rollout, failures }: RolloutView): Promise<void> {
 
 async function show(session: Session, _options: object, id: string): Promise<void> {
   const { showRollout } = await import('../../src/rollouts/control.js')
-  printView(session, await showRollout(session.saasctl, id))
+  const view = await showRollout(session.saasctl, id)
+  printView(session, view, await leftOf(session, view))
+}
+
+/** How long what is left would take, as far as that is known; nothing where nothing is left. */
+async function leftOf({ saasctl }: Session, { rollout }: RolloutView): Promise<number | null> {
+  if (!['planned', 'running', 'paused', 'braked'].includes(rollout.status)) return null
+  const [{ estimateLeft }, { schemasOf }] = await Promise.all([
+    import('../../src/rollouts/estimate.js'),
+    import('../../src/rollouts/plan.js')
+  ])
+  // What it looks like must be shown although its files are gone.
+  const schemas = await schemasOf(saasctl, rollout.template).catch(() => undefined)
+  return schemas ? estimateLeft(saasctl.catalog, rollout, schemas) : null
 }
 
 async function watch(session: Session, _options: object, id: string): Promise<void> {
@@ -143,14 +156,19 @@ async function list({ saasctl, print }: Session, { limit }: { limit: number }): 
   )
 }
 
-function printView({ print, progress }: Session, { rollout, waves, failures }: RolloutView): void {
+function printView(
+  { print, progress }: Session,
+  { rollout, waves, failures }: RolloutView,
+  leftMs: number | null = null
+): void {
   progress.clear()
   if (print.forPrograms) {
-    print.one({ ...rollout, waves, failures })
+    print.one({ ...rollout, leftMs, waves, failures })
     return
   }
   const { id, template, status, reason } = rollout
-  print.one({ id, template, status, reason })
+  const left = leftMs === null ? {} : { left: `about ${Math.ceil(leftMs / 1000)} s` }
+  print.one({ id, template, status, reason, ...left })
   print.list(waves, ['name', 'pending', 'running', 'done', 'failed', 'skipped', 'startedAt', 'finishedAt'])
   for (const { slug, error } of failures) progress.notice(`${slug}: ${error?.message ?? 'failed'}`)
 }

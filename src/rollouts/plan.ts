@@ -61,10 +61,11 @@ export interface RolloutPlan {
 export async function planRollout(context: Context, wish: RolloutWish): Promise<RolloutPlan> {
   const { catalog } = context
   const schemas = await schemasOf(context, wish.template)
-  await checkEdited(context, wish.template, schemas)
   const verified = wish.verify ? await verifyFleet(context, wish, schemas) : undefined
   const heads = headsOf(schemas, wish.to)
   const found = await tenantsElsewhere(catalog, wish.template, wish.selector, heads)
+  // Where a file that some tenant has was edited, that tenant does not stand where the files end.
+  if (found.length > 0) await checkEdited(context, wish.template, schemas)
   const tenants = found.filter(tenant => concerned(schemas, tenant, wish))
   const plan: RolloutPlan = {
     id: tenants.length > 0 ? uuidv7() : undefined,

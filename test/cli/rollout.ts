@@ -57,7 +57,7 @@ if (!(await skipWithoutPostgres(t))) {
     const tried = await json<unknown[]>(['rollout', 'start', id, '--dry-run'])
     t.match(tried, [{ engine: 'postgres', clone: 'template', migration: '0005_grown' }])
     t.match(await json(['rollout', 'start', id, '--dry-run-on', 'acme']), [{ clone: 'acme', migration: '0005_grown' }])
-    t.match(await json(['rollout', 'show', id]), { status: 'planned' }, 'nothing was started')
+    t.match(await json(['rollout', 'show', id]), { status: 'planned', leftMs: Number }, 'nothing was started')
     t.match(await run(['rollout', 'start', id, '--dry-run-on', 'nobody']), { code: 5 })
     t.equal((await run(['rollout', 'start', id, '--allow', 'function.search-path'])).code, 0)
   })

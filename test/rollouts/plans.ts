@@ -138,7 +138,7 @@ if (!(await skipWithoutPostgres(t))) {
 
   await t.test('killed while the tenant is shut, it is opened again by whoever comes next', async t => {
     await tiny.grow()
-    await ask('acme', `insert into notes select n, 'x' from generate_series(10, 200000) n`)
+    await ask('acme', `insert into notes select n, 'x' from generate_series(10, 80000) n`)
     const { database } = await findTenant(saasctl.catalog, 'acme')
     const shut = () =>
       asSuperuser(plane.server, async client => {
@@ -166,6 +166,21 @@ if (!(await skipWithoutPostgres(t))) {
       tried?.files.map(({ name }) => name),
       ['0008_grown', '0007_grown', '0006_grown']
     )
+  })
+
+  await t.test('with nothing to do, a plan is one query, whatever the fleet', async t => {
+    const asked: string[] = []
+    const catalog = Object.create(saasctl.catalog, {
+      query: {
+        value: (sql: string, values?: unknown[]) => {
+          asked.push(sql)
+          return saasctl.catalog.query(sql, values)
+        }
+      }
+    })
+    const context = Object.assign(Object.create(saasctl), { catalog })
+    t.match(await planRollout(context, tinyWish()), { id: undefined, targets: 0 })
+    t.equal(asked.length, 1)
   })
 
   await t.test(
