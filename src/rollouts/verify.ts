@@ -5,7 +5,7 @@ import { serverById } from '../catalog/servers.js'
 import { serverAccess } from '../databases/access.js'
 import { Logins } from '../databases/logins.js'
 import { standing } from '../databases/plan-migrations.js'
-import type { Engine, ServerAccess } from '../engines/engine.js'
+import type { Engine, EngineName, ServerAccess } from '../engines/engine.js'
 import { asSaasctlError, type ErrorRecord, SaasctlError } from '../errors.js'
 import type { Context } from '../operations/kind.js'
 import type { RolloutWish } from './plan.js'
@@ -35,6 +35,7 @@ export async function verifyFleet(
   const queue = new PQueue({ concurrency: settings.total })
   const tenants = await tenantsOfTemplate(context.catalog, template, selector)
   const servers = new Servers(context)
+  const standings = new Standings(schemas)
   const verified: Verified = { looked: 0, learned: [], drifted: [], failed: [] }
   for (let at = 0; at < tenants.length; at += PAGE) {
     const page = tenants.slice(at, at + PAGE)
@@ -47,7 +48,7 @@ export async function verifyFleet(
       page.map(tenant => async () => {
         try {
           const logins = new Logins(context.keys, sealed.get(tenant.databaseId) ?? [])
-          seen.push({ tenant, seen: await lookInto(servers, tenant, logins, schemas) })
+          seen.push({ tenant, seen: await lookInto(servers, tenant, logins, standings) })
         } catch (error) {
           verified.failed.push({ slug: tenant.slug, error: asSaasctlError(error).toJSON() })
         }
@@ -59,7 +60,7 @@ export async function verifyFleet(
   return verified
 }
 
-async function lookInto(servers: Servers, tenant: FleetTenant, logins: Logins, schemas: Schemas): Promise<Seen> {
+async function lookInto(servers: Servers, tenant: FleetTenant, logins: Logins, standings: Standings): Promise<Seen> {
   const { engine, access } = await servers.of(tenant.serverId)
   const { applied, stamp, fingerprint } = await engine.look(
     access,
@@ -70,10 +71,7 @@ async function lookInto(servers: Servers, tenant: FleetTenant, logins: Logins, s
   return {
     databaseId: tenant.databaseId,
     checksumBefore: tenant.migrationsChecksum,
-    ...standing(
-      applied.map(name => ({ name })),
-      schemas.get(tenant.engine)?.files ?? []
-    ),
+    ...standings.of(tenant.engine, applied),
     fingerprint: fingerprint ?? tenant.fingerprint,
     stamp
   }
@@ -106,6 +104,29 @@ async function learn(
       if (moved || drifted) tx.audit(tenantEvent(tenant.tenantId, 'tenant.verify', { before, after, drifted }))
     }
   })
+}
+
+/** Where a ledger stands, worked out once for all tenants that have the same. */
+class Standings {
+  readonly #schemas: Schemas
+  readonly #known = new Map<string, ReturnType<typeof standing>>()
+
+  constructor(schemas: Schemas) {
+    this.#schemas = schemas
+  }
+
+  of(engine: EngineName, applied: string[]): ReturnType<typeof standing> {
+    const key = JSON.stringify([engine, applied])
+    const known = this.#known.get(key)
+    if (known) return known
+    const files = this.#schemas.get(engine)?.files ?? []
+    const found = standing(
+      applied.map(name => ({ name })),
+      files
+    )
+    this.#known.set(key, found)
+    return found
+  }
 }
 
 /** Each server's way in is opened once. */
