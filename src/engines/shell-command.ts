@@ -1,4 +1,4 @@
-/** How the engine’s own shell is started. */
+/** How the engine's own shell is started. */
 export interface ShellCommand {
   /** Candidates in order; the first found on PATH is run. */
   programs: string[]
