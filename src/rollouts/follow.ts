@@ -28,7 +28,7 @@ export async function followRollout(context: Context, id: string, follow: Follow
     try {
       const view = await showRollout(context, id)
       awaySince = undefined
-      const now = JSON.stringify([view.rollout.status, view.waves])
+      const now = JSON.stringify([view.rollout.status, view.waves, view.lanes.map(({ error }) => error)])
       if (now !== before) follow.onMoved?.(view)
       before = now
       if (view.rollout.status !== 'running') return await finishHere(context, view)
