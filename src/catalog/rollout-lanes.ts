@@ -33,3 +33,12 @@ export async function waveAge(q: Queryable, rolloutId: string, position: number)
   )
   return row?.ms ?? null
 }
+
+/** The turn to the next wave that has been promised for after the soak, and that nobody needs any more. */
+export async function forgetTurn(q: Queryable, rolloutId: string): Promise<void> {
+  await q.query(
+    `update saasctl.operation o set status = 'cancelled', error = $2, finished_at = clock_timestamp()
+     where o.kind = 'rollout.turn' and o.subject = 'rollout:' || $1::text and o.status = 'queued' and o.owner is null`,
+    [rolloutId, { code: 'CANCELLED', message: 'Its rollout was aborted.' }]
+  )
+}

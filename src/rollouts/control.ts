@@ -1,7 +1,7 @@
 import type { Queryable, Transaction } from '../catalog/catalog.js'
 import { type Head, tenantsElsewhere } from '../catalog/fleet.js'
 import { type OperationRow, open as openOperations, operationColumns } from '../catalog/operations.js'
-import { type LaneRow, lanesOf } from '../catalog/rollout-lanes.js'
+import { forgetTurn, type LaneRow, lanesOf } from '../catalog/rollout-lanes.js'
 import { overlapOf } from '../catalog/rollout-overlap.js'
 import {
   insertRollout,
@@ -89,6 +89,7 @@ export async function abortRollout(context: Context, id: string): Promise<Rollou
     if (!['planned', 'running', 'paused', 'braked'].includes(rollout.status)) throw notRunning(rollout, 'aborted')
     await setRolloutStatus(tx, id, 'aborted', `Aborted by ${context.actor.name}.`)
     await skipPending(tx, id)
+    await forgetTurn(tx, id)
   })
 }
 

@@ -31,7 +31,7 @@ export async function followRollout(context: Context, id: string, follow: Follow
       const now = JSON.stringify([view.rollout.status, view.waves, view.lanes.map(({ error }) => error)])
       if (now !== before) follow.onMoved?.(view)
       before = now
-      if (view.rollout.status !== 'running') return await finishHere(context, view)
+      if (view.rollout.status !== 'running') return await finishHere(context, view, hands)
       const working = !(await context.operations.haveWorker())
       if (follow.signal?.aborted || performance.now() > until) {
         if (!working) throw stillRunning(id)
@@ -68,6 +68,11 @@ class Hands {
     }
   }
 
+  /** Until everything that is worked here has ended. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#working.values())
+  }
+
   /** Until something that is worked here ends, at most so long. */
   async pause(ms: number): Promise<void> {
     await Promise.race([...this.#working.values(), sleep(ms)])
@@ -75,11 +80,12 @@ class Hands {
 }
 
 /** The template's new version is built, and the old one dropped, by whoever is there; without a worker, that is us. */
-async function finishHere(context: Context, view: RolloutView): Promise<RolloutView> {
+async function finishHere(context: Context, view: RolloutView, hands: Hands): Promise<RolloutView> {
+  await hands.idle()
   if (await context.operations.haveWorker()) return view
   const { id, template, status } = view.rollout
-  for (const operation of await operationsOfRollout(context.catalog, id)) await context.operations.follow(operation)
   if (status === 'succeeded') {
+    for (const head of await operationsOfRollout(context.catalog, id)) await context.operations.follow(head)
     for (const build of await openBuilds(context, template)) await context.operations.follow(build)
     for (const drop of await openDrops(context, template)) await context.operations.follow(drop)
   }
