@@ -12,15 +12,15 @@ export async function followRollout(session: Session, id: string, reports: Repor
   if (!flags.wait) return progress.next(`Follow it with "saasctl rollout watch ${id}".`)
   const { followRollout: follow } = await import('../src/rollouts/follow.js')
   const shown = new RolloutProgress(session)
-  let away = false
+  let told = ''
   interrupt.follow(leaving)
   const view = await follow(saasctl, id, {
     ...(flags.timeout !== undefined && { timeoutMs: flags.timeout }),
     signal: interrupt.signal,
     onMoved: view => shown.moved(view),
-    onAway: error => {
-      if (!away) progress.notice(`${error.message} It is asked again.`)
-      away = true
+    onTrouble: ({ message }) => {
+      if (message !== told) progress.notice(message)
+      told = message
     }
   })
   if (session.print.streams) session.print.one({ event: 'report', ...(await report(view)) })
