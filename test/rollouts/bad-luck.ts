@@ -98,7 +98,7 @@ if (!(await skipWithoutPostgres(t))) {
       for (const holder of holders) await holder.close()
       await retryRollout(saasctl, id)
       t.equal((await followRollout(saasctl, id, {})).rollout.status, 'succeeded')
-      }
+    }
   )
 
   await t.test(
@@ -120,7 +120,7 @@ if (!(await skipWithoutPostgres(t))) {
       t.equal((await followRollout(saasctl, id, {})).rollout.status, 'succeeded')
       const attempts = Object.values(await targetStates(saasctl, id)).map(({ attempt }) => attempt)
       t.strictSame([...new Set(attempts)], [1], 'nobody was done twice')
-      }
+    }
   )
 
   await t.test('a server that dies in its lane stops no other lane, and its own goes on when it is back', async t => {
@@ -179,7 +179,7 @@ if (!(await skipWithoutPostgres(t))) {
       await settle(saasctl)
       const whole = await startedRollout(saasctl)
       t.equal((await followRollout(saasctl, whole, {})).rollout.status, 'succeeded')
-      }
+    }
   )
 
   await t.test('nobody starts at the new head before the whole fleet has it, and nobody is left behind', async t => {
