@@ -93,9 +93,13 @@ export class LaneWork implements Work {
 
   /** Of a target whose logins were read; its tenant is held, so that nobody changes them meanwhile. */
   async ownerOf({ databaseId }: HeldTarget): Promise<Credentials> {
-    const logins = this.#logins.get(databaseId)
+    const logins = this.#logins.get(databaseId) ?? (await Logins.of(this.tools.catalog, this.tools.keys, databaseId))
+    return logins.credentials('owner')
+  }
+
+  /** A target that is over, whatever became of it, keeps nothing here. */
+  forget({ databaseId }: HeldTarget): void {
     this.#logins.delete(databaseId)
-    return (logins ?? (await Logins.of(this.tools.catalog, this.tools.keys, databaseId))).credentials('owner')
   }
 
   /** Ends a session in a tenant's database. A server needs 3 ms for a goodbye, in which the next one may begin. */

@@ -120,6 +120,7 @@ class Crew {
       } catch (thrown) {
         this.#failure ??= asSaasctlError(thrown)
       }
+      this.#work.forget(target)
       this.#usualMs += (performance.now() - begun - this.#usualMs) / 8
       this.#ring()
     })
