@@ -30,15 +30,15 @@ export async function followRollout(session: Session, id: string, reports: Repor
 }
 
 /** The rollout with its waves and what failed; for programs the whole report. */
-export async function printView(session: Session, view: RolloutView, leftMs: number | null = null): Promise<void> {
+export async function printView(session: Session, view: RolloutView, leftMs?: number | null): Promise<void> {
   const { print, progress } = session
   progress.clear()
   if (print.forPrograms) {
-    print.one({ ...(await report(view)), leftMs })
+    print.one({ ...(await report(view)), ...(leftMs !== undefined && { leftMs }) })
     return
   }
   const { id, template, status, reason } = view.rollout
-  const left = leftMs === null ? {} : { left: `about ${Math.ceil(leftMs / 1000)} s` }
+  const left = leftMs === null || leftMs === undefined ? {} : { left: `about ${Math.ceil(leftMs / 1000)} s` }
   print.one({ id, template, status, reason, ...left })
   print.list(view.waves, ['name', 'pending', 'running', 'done', 'failed', 'skipped', 'startedAt', 'finishedAt'])
   const { failures } = await report(view)
