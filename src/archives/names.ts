@@ -23,5 +23,13 @@ export async function removeObjects(store: Store, tenantId: string, backupId: st
   await store.sweep(folderOf(tenantId), new Date(Date.now() - ABANDONED_MS))
 }
 
+/**
+ * The same after a failure, as far as the store lets us: one that is away must not keep its tenant busy. What is left then
+ * is removed by the next prune.
+ */
+export async function takeBackObjects(store: Promise<Store>, tenantId: string, backupId: string): Promise<void> {
+  await store.then(opened => removeObjects(opened, tenantId, backupId)).catch(() => {})
+}
+
 /** An upload that nobody finished in a day is nobody's. */
 const ABANDONED_MS = 86_400_000

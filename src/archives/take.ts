@@ -7,7 +7,7 @@ import type { DumpFacts } from '../engines/dump.js'
 import { SaasctlError } from '../errors.js'
 import { packageVersion } from '../version.js'
 import { type Manifest, sealManifest } from './manifest.js'
-import { objectsOf, removeObjects } from './names.js'
+import { objectsOf, removeObjects, takeBackObjects } from './names.js'
 import { type Expected, transferProgress } from './progress.js'
 import { makeTenantKey, readTenantKey, type TenantKey } from './tenant-key.js'
 import { type Archived, writeArchive } from './write.js'
@@ -62,7 +62,7 @@ export async function takeBackup(
     await store.put(names.manifest, Readable.from([sealManifest(key, manifest)]), { signal })
     return made(manifest, names.manifest, key)
   } catch (error) {
-    await removeObjects(store, tenantId, id).catch(() => {})
+    await takeBackObjects(Promise.resolve(store), tenantId, id)
     // What was ended by the signal says so in many ways.
     throw signal.aborted ? signal.reason : error
   }

@@ -1,4 +1,4 @@
-import { removeObjects } from '../archives/names.js'
+import { takeBackObjects } from '../archives/names.js'
 import { takeBackup } from '../archives/take.js'
 import { tenantEvent } from '../catalog/audit.js'
 import { retrySoon } from '../catalog/backup-schedule.js'
@@ -62,7 +62,7 @@ export const tenantBackup: Kind<BackupInput, BackupWork> = {
       },
       undo: async ({ operation, parts }) => {
         const { backupId, tenantId, store } = operation.input
-        await removeObjects(await parts.tools.stores.open(store), tenantId, backupId)
+        await takeBackObjects(parts.tools.stores.open(store), tenantId, backupId)
       }
     }
   ],

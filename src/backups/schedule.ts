@@ -1,4 +1,4 @@
-import { expendableBackups } from '../catalog/backup-retention.js'
+import { backupsToRemove, expendableBackups } from '../catalog/backup-retention.js'
 import {
   dueBackups,
   dueDrills,
@@ -38,7 +38,7 @@ export async function backupsDue(context: Context, perServer: number): Promise<S
   for (const { backupId } of await dueDrills(catalog, perServer)) {
     if (await begun(verifyBackup(context, backupId, { wait: false, stillWanted: takeDueDrill }))) drills += 1
   }
-  const prunes = (await pruneIsDue(catalog)) && (await expendableBackups(catalog, null)).length > 0 ? 1 : 0
+  const prunes = (await pruneIsDue(catalog)) && (await somethingToPrune(context)) ? 1 : 0
   if (prunes > 0) await pruneBackups(context, undefined, { wait: false })
   return { backups, drills, prunes }
 }
@@ -51,4 +51,8 @@ async function begun(beginning: Promise<unknown>): Promise<boolean> {
     if (passing.includes(asSaasctlError(error).code)) return false
     throw error
   }
+}
+
+async function somethingToPrune({ catalog }: Context): Promise<boolean> {
+  return (await backupsToRemove(catalog)).length > 0 || (await expendableBackups(catalog, null)).length > 0
 }

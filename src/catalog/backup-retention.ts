@@ -56,14 +56,17 @@ export async function giveUpBackups(
   )
 }
 
-/** Given up, and perhaps still in their stores. */
+const unsettled = `(status = 'removing' or status = 'failed' and removed_at is null)`
+
+/** Given up or never finished, and perhaps still in their stores. */
 export async function backupsToRemove(q: Queryable): Promise<Array<{ id: string; tenantId: string; store: string }>> {
-  return q.query(`select id, tenant_id as "tenantId", store from saasctl.backup where status = 'removing' order by id`)
+  return q.query(`select id, tenant_id as "tenantId", store from saasctl.backup where ${unsettled} order by id`)
 }
 
 export async function markRemoved(q: Queryable, id: string): Promise<void> {
   await q.query(
-    `update saasctl.backup set status = 'removed', removed_at = now() where id = $1 and status = 'removing'`,
+    `update saasctl.backup set status = case status when 'removing' then 'removed' else status end, removed_at = now()
+     where id = $1 and ${unsettled}`,
     [id]
   )
 }

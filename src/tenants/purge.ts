@@ -1,4 +1,4 @@
-import { removeObjects } from '../archives/names.js'
+import { takeBackObjects } from '../archives/names.js'
 import { takeBackup } from '../archives/take.js'
 import { tenantEvent } from '../catalog/audit.js'
 import { completeBackup, failBackup, insertBackup, type MadeBackup, setBackupOperation } from '../catalog/backups.js'
@@ -8,7 +8,7 @@ import { putPurgeOff, quarantineSlug, setTenantStatus, type TenantStatus, tenant
 import { dropSteps, recordDropped } from '../databases/drop-steps.js'
 import { DatabaseWork, gather } from '../databases/work.js'
 import type { LoginRole } from '../engines/engine.js'
-import { asSaasctlError } from '../errors.js'
+import { asSaasctlError, SaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
 import type { Context, Kind } from '../operations/kind.js'
 import { lockForChange } from './find.js'
@@ -66,7 +66,10 @@ export const tenantPurge: Kind<PurgeInput, PurgeWork> = {
       act: async (work, progress, signal) => {
         const { backupId: id, store, tenantId } = work.input
         if (id === null || store === null) return
-        work.made = await takeBackup(work, { id, tenantId, store, epoch: work.operation.epoch }, progress, signal)
+        const wish = { id, tenantId, store, epoch: work.operation.epoch }
+        work.made = await takeBackup(work, wish, progress, signal).catch(thrown => {
+          throw withoutBackup(work.input.slug, asSaasctlError(thrown))
+        })
       },
       commit: async (tx, { made, input }) => {
         if (!made) return
@@ -75,7 +78,7 @@ export const tenantPurge: Kind<PurgeInput, PurgeWork> = {
         tx.audit(tenantEvent(input.tenantId, 'tenant.backed-up', { backup: id, bytes, rows: rowCount }))
       },
       undo: async ({ tools, input: { backupId, store, tenantId } }) => {
-        if (backupId !== null && store !== null) await removeObjects(await tools.stores.open(store), tenantId, backupId)
+        if (backupId !== null && store !== null) await takeBackObjects(tools.stores.open(store), tenantId, backupId)
       }
     },
     ...dropSteps,
@@ -99,6 +102,19 @@ export const tenantPurge: Kind<PurgeInput, PurgeWork> = {
     if (before === 'deleted') await putPurgeOff(tx, tenantId, RETRY_SECONDS)
     tx.audit(tenantEvent(tenantId, 'tenant.purge-failed', { after: before, code: error?.code ?? null }))
   }
+}
+
+/** The same error, with the other way out. */
+function withoutBackup(slug: string, error: SaasctlError): SaasctlError {
+  const { code, message, hint, retryable, data } = error
+  if (code === 'CANCELLED' || code === 'FENCED') return error
+  const other = `Or let it go without a last backup: saasctl tenant delete ${slug} --now --no-backup`
+  return new SaasctlError(code, message, {
+    hint: hint === undefined ? other : `${hint} ${other}`,
+    retryable,
+    ...(data && { data }),
+    cause: error
+  })
 }
 
 /** A last backup that could not be made is tried again after so long, not every minute. */
