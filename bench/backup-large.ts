@@ -6,7 +6,6 @@ import { backupTenant } from '../src/backups/backup.js'
 import { findTenant } from '../src/catalog/tenants.js'
 import { gather } from '../src/databases/work.js'
 import { cloneTenant, restoreAs } from '../src/restores/clone.js'
-import { purgeTenant } from '../src/tenants/purge.js'
 import { asTenantOwner } from '../test/support/as-owner.js'
 import { asSuperuser } from '../test/support/servers.js'
 import { dumpTool, envOf } from './support/dump-tool.js'
@@ -56,15 +55,13 @@ try {
     target: { atMost: 1.15 }
   })
 
+  const empty = await emptied('by-hand')
   let made = 0
   const bare = (sql: string) => asSuperuser(plane.server, client => client.query(sql))
   const restores = await alternate(
     {
       ours: () => restoreAs(saasctl, 'large', { as: `restored-${++made}` }, wait),
-      theirs: async () => {
-        await bare(`create database by_hand owner "${names.logins.owner}"`)
-        await run(restore, ['-1', '-O', '-x', '-d', 'by_hand', file], { env })
-      }
+      theirs: () => run(restore, ['-1', '-O', '-x', '-d', empty.names.database, file], { env: empty.env })
     },
     { rounds: 1, warmUp: 0 }
   )
@@ -91,9 +88,19 @@ try {
     target: { atMost: 1.2 }
   })
   await rm(file)
-  await purgeTenant(saasctl, 'small', wait)
 } finally {
   await plane.close()
+}
+
+/** A tenant of whose database nothing is left, for a tool to restore into. */
+async function emptied(slug: string) {
+  await create(plane, slug)
+  await asTenantOwner(plane.saasctl, slug, client =>
+    client.query('drop schema saasctl cascade; drop schema public cascade; create schema public')
+  )
+  const { databaseId } = must(await findTenant(plane.saasctl.catalog, slug))
+  const { names, logins } = await gather(plane.saasctl, must(databaseId ?? undefined))
+  return { names, env: envOf(plane.access, await logins.credentials('owner')) }
 }
 
 /** A tenant with so many megabytes of rows that compress as text does. */
