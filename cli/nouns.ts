@@ -48,7 +48,7 @@ export const nouns: readonly Noun[] = [
   },
   {
     name: 'fleet',
-    about: 'All tenants at once',
+    about: 'All tenants at once: how they stand, how they differ, what they hold',
     group: 'Tenants:',
     load: async () => (await import('./commands/fleet.js')).fleet
   },

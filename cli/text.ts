@@ -49,3 +49,12 @@ const AGES: ReadonlyArray<readonly [number, string]> = [
   [3_600, 'hour'],
   [60, 'minute']
 ]
+
+/** `12 MB`: decimal units, three digits at most. */
+export function size(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
+  let value = bytes
+  let unit = 0
+  for (; value >= 999.5 && unit < units.length - 1; unit += 1) value /= 1000
+  return `${value < 9.95 && unit > 0 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`
+}

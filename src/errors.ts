@@ -41,7 +41,7 @@ export const errorTable = {
   BACKUP_STATE: meaning(409, 6, 'The backup is not in a state that allows this.'),
   ROLLOUT_STATE: meaning(409, 6, 'The rollout is not in a state that allows this.'),
   ROLLOUT_CHANGED: meaning(409, 6, 'The fleet or the files are no longer what the rollout was planned for.'),
-  ROLLOUT_BUSY: meaning(409, 6, 'Another rollout of the template is under way.'),
+  ROLLOUT_BUSY: meaning(409, 6, 'Another rollout that is under way has some of the tenants.'),
   ROLLOUT_REFUSED: meaning(409, 6, 'A migration may not be rolled out yet: a check stands against it.'),
   ROLLOUT_STOPPED: meaning(500, 3, 'A brake, a gate or an operator stopped the rollout.'),
   IDEMPOTENCY_MISMATCH: meaning(409, 6, 'The idempotency key was used for a different request.'),

@@ -21,6 +21,8 @@ const table: Record<string, () => Promise<unknown>> = {
   'tenant.backup': async () => (await import('./backups/backup.js')).tenantBackup,
   'backup.verify': async () => (await import('./backups/verify.js')).backupVerify,
   'backup.prune': async () => (await import('./backups/prune.js')).backupPrune,
+  'tenant.adopt': async () => (await import('./tenants/adopt.js')).tenantAdopt,
+  'tenant.release': async () => (await import('./tenants/release.js')).tenantRelease,
   'template.build': async () => (await import('./templates/build.js')).templateBuild,
   'warm.create': async () => (await import('./templates/warm-kinds.js')).warmCreate,
   'warm.migrate': async () => (await import('./templates/warm-kinds.js')).warmMigrate,
@@ -29,6 +31,7 @@ const table: Record<string, () => Promise<unknown>> = {
   'rollout.lane': async () => (await import('./rollouts/lane.js')).rolloutLane,
   'rollout.turn': async () => (await import('./rollouts/turn.js')).rolloutTurn,
   'rollout.head': async () => (await import('./rollouts/head.js')).rolloutHead,
+  'template.reference': async () => (await import('./templates/reference.js')).templateReference,
   'migration.check': async () => (await import('./migrations/operation.js')).migrationCheck
 }
 

@@ -70,7 +70,7 @@ function layers(): Record<string, string[]> {
     ['databases'],
     ['archives'],
     ['templates'],
-    ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts'],
+    ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts', 'fleet'],
     ['backups', 'restores'],
     ['embedded']
   ]) {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { addAdopt } from './tenant/adopt.js'
 import { addBackup } from './tenant/backup.js'
 import { addCreate } from './tenant/create.js'
 import { addDelete } from './tenant/delete.js'
@@ -13,6 +14,7 @@ import { addUpdate } from './tenant/update.js'
 
 export function tenant(noun: Command): void {
   addCreate(noun)
+  addAdopt(noun)
   addLook(noun)
   addUpdate(noun)
   addMigrate(noun)

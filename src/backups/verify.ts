@@ -5,7 +5,7 @@ import { type ListedBackup, recordVerification } from '../catalog/backups.js'
 import { databaseById } from '../catalog/databases.js'
 import { type ServerRow, serverById, serverByName } from '../catalog/servers.js'
 import { lockTenant } from '../catalog/tenants.js'
-import { type ScratchInput, ScratchWork, scratchLimits, scratchServer } from '../databases/scratch.js'
+import { emptyScratch, openScratch, type ScratchPlace, ScratchWork, scratchSteps } from '../databases/scratch.js'
 import { SaasctlError } from '../errors.js'
 import { quoteInput, uuidv7 } from '../names.js'
 import type { Context, Kind } from '../operations/kind.js'
@@ -14,7 +14,7 @@ import type { Wait } from '../tenants/work.js'
 import { notWanted, type StillWanted } from './backup.js'
 import { mustFindBackup } from './find.js'
 
-interface VerifyInput extends ScratchInput {
+interface VerifyInput extends ScratchPlace {
   backupId: string
   tenantId: string
   slug: string
@@ -28,13 +28,9 @@ export const backupVerify: Kind<VerifyInput, VerifyWork> = {
   inputVersion: 1,
   exclusion: 'shared',
   pivot: 'restore and compare',
-  open: async (tools, operation) => {
-    const { engine, access } = await scratchServer(tools, operation.input.serverId)
-    return new ScratchWork(operation, tools, engine, access)
-  },
+  open: async (tools, operation) => new ScratchWork(operation, await openScratch(tools, operation.input)),
   steps: [
-    { name: 'restore and compare', act: restoreAndCompare, undo: drop },
-    { name: 'drop scratch', act: drop },
+    ...scratchSteps<VerifyWork>({ name: 'restore and compare', act: restoreAndCompare }),
     {
       name: 'record',
       commit: async (tx, { operation }) => {
@@ -53,12 +49,12 @@ export const backupVerify: Kind<VerifyInput, VerifyWork> = {
 }
 
 async function restoreAndCompare(work: VerifyWork, progress: (sentence: string) => void, signal: AbortSignal) {
-  const { session, names, tools, owner } = work
+  const { session, names, tools } = work
   const { manifest, content } = await openArchive(
     tools,
     await mustFindBackup(tools.catalog, work.operation.input.backupId)
   )
-  await makeAnew(work)
+  const owner = await emptyScratch(work)
   progress('restoring to a scratch database')
   await session.restore(names, owner, await content(), { format: manifest.format, signal, path: tools.path })
   const inside = await session.enterDatabase(names, owner)
@@ -67,22 +63,6 @@ async function restoreAndCompare(work: VerifyWork, progress: (sentence: string) 
   } finally {
     await inside.end()
   }
-}
-
-/** An empty database, whatever an earlier try left: what still writes to that one is ended with it. */
-async function makeAnew({ session, names, passwords, owner, operation }: VerifyWork): Promise<void> {
-  await session.dropDatabase(names)
-  await session.makeLogins({ names, passwords, limits: scratchLimits })
-  await session.setPasswords(names, { owner: owner.password })
-  await session.makeDatabase(names)
-  await session.guardDatabase(names)
-  await session.furnishDatabase({ names, databaseId: operation.input.databaseId, owner })
-}
-
-/** Nothing of it stays. */
-async function drop({ session, names }: VerifyWork): Promise<void> {
-  await session.dropDatabase(names)
-  await session.dropLogins(names)
 }
 
 export interface VerifyOptions extends Wait {

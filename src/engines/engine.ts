@@ -1,6 +1,13 @@
 import type { Readable } from 'node:stream'
 import type { Secret } from '../secret.js'
+import type { Survey, Takeover } from './adoption.js'
 import type { Dump, DumpOptions, RestoreOptions } from './dump.js'
+import type { AppliedMigration, MigrationFile } from './migration.js'
+import type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
+
+export type { Adoption, Release, Survey, Takeover } from './adoption.js'
+export type { AppliedMigration, MigrationFile, MigrationOptions } from './migration.js'
+export type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
 
 /** MySQL and MariaDB are one engine with a flavour found at `server add`. */
 export type EngineName = 'postgres' | 'mysql'
@@ -63,6 +70,10 @@ export interface Capabilities {
   tempFileLimit: boolean
   /** Sessions of tenants can be ended by the control login. */
   terminateSessions: boolean
+  /** A login's statements, of every kind, end after the plan's time by the server's own clock. */
+  statementLimit: boolean
+  /** A session that idles in its transaction is ended by the server after the plan's time. Without it, the router does. */
+  idleTransactionLimit: boolean
 }
 
 export interface ServerFacts {
@@ -104,38 +115,6 @@ export interface DatabaseState {
 export interface Inventory {
   databases: Array<{ name: string; state: Exclude<DatabaseState['database'], 'absent'>; bytes: number }>
   logins: Array<{ name: string; open: boolean }>
-}
-
-/** One migration file, read and hashed once. The text between the `-- Up Migration` and `-- Down Migration` lines. */
-export interface MigrationFile {
-  /** File name without its ending, as node-pg-migrate records it. */
-  name: string
-  up: string
-  /** `null` when the file has no down part: it cannot be undone. */
-  down: string | null
-  /** The line of the file on which each part begins, for messages. */
-  lines?: { up: number; down: number }
-  /** SHA-256 of the file's bytes, hex. */
-  checksum: string
-  options: MigrationOptions
-}
-
-/** From `-- saasctl: key=value` lines at the top of the file. */
-export interface MigrationOptions {
-  /** `false` for statements that cannot run in a transaction, such as CREATE INDEX CONCURRENTLY. */
-  transaction: boolean
-  /** Milliseconds; 2,000 unless the file says otherwise. */
-  lockTimeoutMs: number
-  statementTimeoutMs: number | null
-  /** May run although a later-named file was applied before it. */
-  outOfOrder: boolean
-  /** `expand` by default; a `contract` file takes away what older programs still use. */
-  phase: 'expand' | 'contract'
-}
-
-export interface AppliedMigration {
-  name: string
-  at: Date
 }
 
 /**
@@ -186,6 +165,22 @@ export interface Engine {
     options: { timeoutMs: number }
   ): Promise<Array<Record<string, unknown>>>
   /**
+   * The same for any number of rows: hands them on in batches and waits until each is taken, so that memory stays flat.
+   * `cut` says that there were more than `maxRows`. One statement alone; one that writes is refused by the server.
+   */
+  readRows(
+    server: ServerAddress,
+    database: string,
+    as: Credentials,
+    sql: string,
+    options: ReadOptions,
+    take: (rows: Array<Record<string, unknown>>) => Promise<void>
+  ): Promise<{ rows: number; cut: boolean }>
+  /** The schema, read as the database's owner; its facts only when the fingerprint is another than `known`. */
+  describe(server: ServerAddress, database: string, owner: Credentials, known?: string | null): Promise<Schema>
+  /** SQL that would make the found schema the expected one, for a person to review; what loses data is commented out. Pure. */
+  repair(differences: readonly Difference[]): string[]
+  /**
    * Dumps the database as its owner, who may change nothing meanwhile: rows, counts and fingerprint of one moment. What is
    * ours in it is left out, but for the ledger of its migrations. Fails before the stream begins when nothing here can.
    */
@@ -197,6 +192,12 @@ export interface Engine {
    * certain from the text; `-- lint-allow: code` in a file's up part silences one. Pure.
    */
   lint(files: readonly MigrationFile[]): LintFinding[]
+  /** What taking over a database that is not ours would change, and what control lacks for it. Reads the system's tables alone. */
+  survey(server: ServerAccess, database: string): Promise<Survey>
+  /** What keeps a database from being given to a role under a name, each with what mends it. */
+  checkHeir(server: ServerAccess, wish: { database: string; name: string; to: string | null }): Promise<Finding[]>
+  /** What a database of this name is called once it is ours: another name where it can be renamed in place. Pure. */
+  adoptedNames(databaseId: string, database: string): DatabaseNames
   /** The connection string for an application, password included as given. */
   dsn(server: ServerAddress, database: string, login: string, password?: string): string
   /** The engine's own shell: program, arguments and environment (the password goes in the environment, never in argv). */
@@ -266,6 +267,8 @@ export interface ActingSession {
   dropLogins(names: DatabaseNames): Promise<void>
   /** Logs in to the database as its owner, on a connection that carries the same fence. */
   enterDatabase(names: DatabaseNames, owner: Credentials): Promise<OwnerSession>
+  /** Takes a database over that was there before, and gives one back. */
+  readonly takeover: Takeover
   /** Gives the session back. A session in doubt is destroyed. */
   end(): Promise<void>
 }
@@ -279,10 +282,16 @@ export interface OwnerSession {
    * Refuses when the ledger does not end at `after` (somebody else migrated meanwhile).
    */
   apply(file: MigrationFile, direction: 'up' | 'down', after: string | null): Promise<void>
+  /** What a ledger of node-pg-migrate says that is not ours; null where there is none. */
+  foreignLedger(): Promise<AppliedMigration[] | null>
+  /** Makes our ledger say just this, and takes a foreign one away that said it. */
+  baseline(applied: ReadonlyArray<{ name: string }>): Promise<void>
   /** Runs the statements of a file as one script: a template's seed. */
   run(sql: string): Promise<void>
   /** Hash of the schema: columns, constraints, indexes, functions, triggers; the same after dump and restore. */
   fingerprint(): Promise<string>
+  /** The same thing by thing. */
+  facts(): Promise<SchemaFact[]>
   bytes(): Promise<number>
   /** How many rows each table has, by its qualified name, as `DumpFacts.rows` counts them. */
   rows(): Promise<Record<string, number>>

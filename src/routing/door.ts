@@ -4,7 +4,7 @@ import { isTrouble, sendFailed, sendNotFound, sendTrouble } from './answers.js'
 import { enter } from './entry.js'
 import { Guards } from './guards.js'
 import type { SecurityEvents } from './observe/events.js'
-import { bindLog, traceIdOf } from './observe/logging.js'
+import { bindLog } from './observe/logging.js'
 import type { Observer } from './observe/observer.js'
 import { agree } from './resolve/agree.js'
 import type { Claim, Identity } from './resolve/claim.js'
@@ -44,6 +44,7 @@ export class Door {
   readonly #options: DoorOptions
   readonly #guards = new Guards()
   readonly #observer: Observer
+  readonly #traceId = () => this.#options.tenants.traceId()
 
   constructor(options: DoorOptions) {
     this.#options = options
@@ -110,7 +111,7 @@ export class Door {
     const { tenants } = this.#options
     const guard = this.#guards.of(route.tenantId, route.rules.requests)
     const identity = claims.find(claim => claim.identity)?.identity
-    bindLog(request, reply, route, identity?.userId, tenants.traceId() ?? traceIdOf(request.headers['traceparent']))
+    bindLog(request, reply, route, identity?.userId, this.#traceId)
     this.#observer.resolved?.(performance.now() - since, route)
     try {
       guard.enter()

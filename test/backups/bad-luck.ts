@@ -34,7 +34,7 @@ if (!(await skipWithoutPostgres(t))) {
   // Random text, which does not compress: several parts for the bucket.
   await asTenantOwner(saasctl, 'acme', client =>
     client.query(
-      `insert into notes select n, (select string_agg(md5(random()::text || n || i), '') from generate_series(1, 60) i) from generate_series(2, 20000) n`
+      `insert into notes select n, (select string_agg(md5(random()::text || n || i), '') from generate_series(1, 60) i) from generate_series(2, 12000) n`
     )
   )
   /** Until an upload is under way that was not there before: of those that were cut off something may be left. */

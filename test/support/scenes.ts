@@ -96,6 +96,7 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
     await stage.openLogin(`${database}a`)
     return { verb: 'doctor', argument: {}, mends: true }
   },
+  'template.reference': async () => ({ verb: 'reference', argument: {} }),
   'migration.check': async () => ({ verb: 'check', argument: {} })
 }
 

@@ -1,6 +1,6 @@
-import type { DatabaseNames, MigrationFile, OwnerSession } from '../engine.js'
-import { fingerprintOf } from './fingerprint.js'
-import { applied } from './ledger.js'
+import type { AppliedMigration, DatabaseNames, MigrationFile, OwnerSession } from '../engine.js'
+import { factsOf, fingerprintOf } from './fingerprint.js'
+import { applied, baseline } from './ledger.js'
 import { apply } from './migrate.js'
 import { rowsOf } from './rows.js'
 import { runScript } from './script.js'
@@ -29,12 +29,25 @@ export class MysqlOwnerSession implements OwnerSession {
     return this.#fenced(() => apply(this.#session, file, direction, after))
   }
 
+  /** Nothing that migrates MySQL keeps a ledger in this form. */
+  foreignLedger(): Promise<AppliedMigration[] | null> {
+    return Promise.resolve(null)
+  }
+
+  baseline(applied: ReadonlyArray<{ name: string }>) {
+    return this.#fenced(() => baseline(this.#session, applied))
+  }
+
   run(sql: string) {
     return this.#fenced(() => runScript(this.#session, sql))
   }
 
   fingerprint() {
     return this.#fenced(() => fingerprintOf(this.#session))
+  }
+
+  facts() {
+    return this.#fenced(() => factsOf(this.#session))
   }
 
   bytes() {

@@ -1,9 +1,12 @@
 import type { Connection, ResultSetHeader, RowDataPacket } from 'mysql2'
+import { SaasctlError } from '../../errors.js'
 import { type Place, translate } from './errors.js'
 import type { Flavour } from './flavour.js'
 
 /** How long a question may be without an answer before somebody looks whether the server still works on it. */
 const SILENCE_MS = 10_000
+
+const BATCH = 200
 
 /** Bit of the server's status in every answer that is no table of rows: a transaction is open. */
 const IN_TRANSACTION = 1
@@ -68,6 +71,37 @@ export class Session {
   async run(sql: string, values: unknown[] = []): Promise<number> {
     const result = await this.#query(sql, values)
     return Array.isArray(result) ? 0 : result.affectedRows
+  }
+
+  /**
+   * One statement, its rows in batches: the server waits while one is being taken. What comes after `maxRows` is not read,
+   * and then the session is of no more use.
+   */
+  async stream<Row extends object>(
+    sql: string,
+    maxRows: number,
+    take: (rows: Row[]) => Promise<void>
+  ): Promise<{ rows: number; cut: boolean }> {
+    let batch: Row[] = []
+    let rows = 0
+    try {
+      for await (const row of this.#connection.query(sql).stream({ highWaterMark: BATCH })) {
+        if (rows === maxRows) {
+          this.destroy()
+          await take(batch)
+          return { rows, cut: true }
+        }
+        rows += 1
+        batch.push(row as Row)
+        if (batch.length < BATCH) continue
+        await take(batch)
+        batch = []
+      }
+    } catch (error) {
+      throw error instanceof SaasctlError ? error : translate(error, this.place)
+    }
+    await take(batch)
+    return { rows, cut: false }
   }
 
   /** Leaves the transaction that an error left open, if there is one. */

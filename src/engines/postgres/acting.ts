@@ -10,7 +10,8 @@ import type {
   LoginRole,
   NewLogins,
   OwnerSession,
-  ServerAccess
+  ServerAccess,
+  Takeover
 } from '../engine.js'
 import { connect } from './connect.js'
 import type { ControlSessions } from './control-sessions.js'
@@ -24,6 +25,7 @@ import { freeMigrationLock } from './migration-lock.js'
 import { PostgresOwnerSession } from './owner-session.js'
 import { restore } from './restore.js'
 import type { Session } from './session.js'
+import { PostgresTakeover } from './takeover.js'
 
 /** A fenced control session. Each verb is one function in the file of its noun. */
 export class PostgresActingSession implements ActingSession {
@@ -117,6 +119,22 @@ export class PostgresActingSession implements ActingSession {
         freeMigrationLock: () => freeMigrationLock(this.#session, names)
       })
     })
+  }
+
+  get takeover(): Takeover {
+    const verbs = new PostgresTakeover(this.#session, this.#server, sessionName(this.#fence))
+    const fenced =
+      <Of>(verb: (of: Of) => Promise<void>) =>
+      (of: Of) =>
+        this.#fenced(() => verb(of))
+    return {
+      letIn: fenced(adoption => verbs.letIn(adoption)),
+      inspect: fenced(adoption => verbs.inspect(adoption)),
+      letOut: fenced(adoption => verbs.letOut(adoption)),
+      close: fenced(adoption => verbs.close(adoption)),
+      handOver: fenced(adoption => verbs.handOver(adoption)),
+      giveBack: fenced(release => verbs.giveBack(release))
+    }
   }
 
   end() {

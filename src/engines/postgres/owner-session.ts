@@ -1,5 +1,6 @@
 import type { MigrationFile, OwnerSession } from '../engine.js'
-import { fingerprintOf } from './fingerprint.js'
+import { baseline, foreignLedger } from './baseline.js'
+import { factsOf, fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
 import { apply } from './migrate.js'
 import { rowsOf } from './rows.js'
@@ -33,12 +34,24 @@ export class PostgresOwnerSession implements OwnerSession {
     )
   }
 
+  foreignLedger() {
+    return this.#keeper.fenced(() => foreignLedger(this.#session))
+  }
+
+  baseline(applied: ReadonlyArray<{ name: string }>) {
+    return this.#keeper.fenced(() => baseline(this.#session, applied))
+  }
+
   run(sql: string) {
     return this.#keeper.fenced(() => runScript(this.#session, sql))
   }
 
   fingerprint() {
     return this.#keeper.fenced(() => fingerprintOf(this.#session))
+  }
+
+  facts() {
+    return this.#keeper.fenced(() => factsOf(this.#session))
   }
 
   bytes() {

@@ -3,17 +3,21 @@ import type { Credentials, DatabaseNames, Engine, Fence, ServerAccess } from '..
 import { PostgresActingSession } from './acting.js'
 import { check } from './check.js'
 import { ControlSessions } from './control-sessions.js'
+import { describe } from './describe.js'
 import { dsn } from './dsn.js'
 import { dump } from './dump.js'
+import { checkHeir } from './heir.js'
 import { identify } from './identity.js'
 import { appliedMigrations } from './ledger.js'
 import { lint } from './lint/lint.js'
 import { letOwnerHaveApps } from './logins.js'
 import { namesOf } from './names.js'
 import { probe } from './probe.js'
-import { read } from './read.js'
+import { read, readRows } from './read.js'
+import { repair } from './repair.js'
 import { shell } from './shell.js'
 import { inventoryOf, stateOf } from './state.js'
+import { survey } from './survey.js'
 
 /** PostgreSQL 15 and newer. */
 export class PostgresEngine implements Engine {
@@ -24,6 +28,12 @@ export class PostgresEngine implements Engine {
   readonly identify = identify
   readonly appliedMigrations = appliedMigrations
   readonly read = read
+  readonly readRows = readRows
+  readonly describe = describe
+  readonly repair = repair
+  readonly adoptedNames = namesOf
+  readonly survey = survey
+  readonly checkHeir = checkHeir
   readonly dsn = dsn
   readonly shell = shell
   readonly lint = lint

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type pg from 'pg'
 import { type Place, translate } from './errors.js'
+import { stream } from './stream.js'
 
 /** How long a question may be without an answer before somebody looks whether the server still works on it. */
 const SILENCE_MS = 10_000
@@ -50,6 +51,22 @@ export class Session {
   async rows<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
     try {
       return (await this.#watched(this.#client.query<Row>(sql, values))).rows
+    } catch (error) {
+      throw this.#translated(error)
+    }
+  }
+
+  /**
+   * One statement, its rows in batches: the server waits while one is being taken. What comes after `maxRows` is not read,
+   * and then the session is of no more use.
+   */
+  async stream<Row extends object>(
+    sql: string,
+    maxRows: number,
+    take: (rows: Row[]) => Promise<void>
+  ): Promise<{ rows: number; cut: boolean }> {
+    try {
+      return await this.#watched(stream(this.#client, sql, maxRows, take))
     } catch (error) {
       throw this.#translated(error)
     }
