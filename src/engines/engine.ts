@@ -180,10 +180,7 @@ export interface Engine {
   describe(server: ServerAddress, database: string, owner: Credentials, known?: string | null): Promise<Schema>
   /** SQL that would make the found schema the expected one, for a person to review; what loses data is commented out. Pure. */
   repair(differences: readonly Difference[]): string[]
-  /**
-   * Dumps the database as its owner, who may change nothing meanwhile: rows, counts and fingerprint of one moment. What is
-   * ours in it is left out, but for the ledger of its migrations. Fails before the stream begins when nothing here can.
-   */
+  /** Rows, counts and fingerprint of one moment, as the owner, who may change nothing. Fails at once when nothing here can. */
   dump(server: ServerAccess, database: string, owner: Credentials, options: DumpOptions): Promise<Dump>
   /** The migrations that the database's own ledger says are applied, in their order, read as its owner. */
   appliedMigrations(server: ServerAddress, database: string, owner: Credentials): Promise<AppliedMigration[]>
@@ -245,8 +242,8 @@ export interface ActingSession {
   /** Gives everything in the database to its owner login, strips rights of the template's roles, writes the identity row. */
   furnishDatabase(furnish: Furnish): Promise<void>
   /**
-   * Plays a dump, as the owner, into a database that was made empty and furnished for this try: whole, or with an error,
-   * after which it can only be dropped. Its roles take the places of those that the dump names.
+   * Plays a dump, as the owner, into a database made empty for this try: its roles take the places of those that are named.
+   * Whole, or with an error, after which the database can only be dropped.
    */
   restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions): Promise<void>
   /** Puts the plan's limits on logins and database. */
@@ -295,7 +292,7 @@ export interface OwnerSession {
   bytes(): Promise<number>
   /** How many rows each table has, by its qualified name, as `DumpFacts.rows` counts them. */
   rows(): Promise<Record<string, number>>
-  /** Stays the same while no row is written: two of the same mean that nothing was in between. */
+  /** The same twice means that nothing was written in between. */
   writes(): Promise<string>
   end(): Promise<void>
 }
