@@ -22,6 +22,7 @@ const table: Record<string, () => Promise<unknown>> = {
   'backup.verify': async () => (await import('./backups/verify.js')).backupVerify,
   'backup.prune': async () => (await import('./backups/prune.js')).backupPrune,
   'tenant.adopt': async () => (await import('./tenants/adopt.js')).tenantAdopt,
+  'tenant.load': async () => (await import('./tenants/load.js')).tenantLoad,
   'tenant.release': async () => (await import('./tenants/release.js')).tenantRelease,
   'template.build': async () => (await import('./templates/build.js')).templateBuild,
   'warm.create': async () => (await import('./templates/warm-kinds.js')).warmCreate,
@@ -30,6 +31,7 @@ const table: Record<string, () => Promise<unknown>> = {
   'database.close': async () => (await import('./doctor/close.js')).databaseClose,
   'rollout.lane': async () => (await import('./rollouts/lane.js')).rolloutLane,
   'rollout.turn': async () => (await import('./rollouts/turn.js')).rolloutTurn,
+  'rollout.rehearse': async () => (await import('./rollouts/rehearsal.js')).rolloutRehearse,
   'rollout.head': async () => (await import('./rollouts/head.js')).rolloutHead,
   'template.reference': async () => (await import('./templates/reference.js')).templateReference,
   'migration.check': async () => (await import('./migrations/operation.js')).migrationCheck

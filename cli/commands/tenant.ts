@@ -14,7 +14,6 @@ import { addUpdate } from './tenant/update.js'
 
 export function tenant(noun: Command): void {
   addCreate(noun)
-  addAdopt(noun)
   addLook(noun)
   addUpdate(noun)
   addMigrate(noun)
@@ -22,6 +21,7 @@ export function tenant(noun: Command): void {
   addBackup(noun)
   addDelete(noun)
   addRestore(noun)
+  addAdopt(noun)
   addEnter(noun)
   addDomain(noun)
   addInvalidate(noun)

@@ -5,7 +5,7 @@ import { type ListedBackup, recordVerification } from '../catalog/backups.js'
 import { databaseById } from '../catalog/databases.js'
 import { type ServerRow, serverById, serverByName } from '../catalog/servers.js'
 import { lockTenant } from '../catalog/tenants.js'
-import { emptyScratch, openScratch, type ScratchPlace, ScratchWork, scratchSteps } from '../databases/scratch.js'
+import { makeScratch, openScratch, type ScratchPlace, ScratchWork, scratchSteps } from '../databases/scratch.js'
 import { SaasctlError } from '../errors.js'
 import { quoteInput, uuidv7 } from '../names.js'
 import type { Context, Kind } from '../operations/kind.js'
@@ -54,7 +54,7 @@ async function restoreAndCompare(work: VerifyWork, progress: (sentence: string) 
     tools,
     await mustFindBackup(tools.catalog, work.operation.input.backupId)
   )
-  const owner = await emptyScratch(work)
+  const owner = await makeScratch(work)
   progress('restoring to a scratch database')
   await session.restore(names, owner, await content(), { format: manifest.format, signal, path: tools.path })
   const inside = await session.enterDatabase(names, owner)

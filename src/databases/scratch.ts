@@ -1,7 +1,16 @@
 import type { Json } from '../canonical.js'
 import type { OperationRow } from '../catalog/operations.js'
 import { type ServerRow, serverById } from '../catalog/servers.js'
-import type { ActingSession, DatabaseNames, Engine, Fence, LoginRole, ServerAccess } from '../engines/engine.js'
+import type {
+  ActingSession,
+  Credentials,
+  DatabaseNames,
+  Engine,
+  Fence,
+  Furnish,
+  LoginRole,
+  ServerAccess
+} from '../engines/engine.js'
 import { loginRoles } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
 import type { Step, Tools, Work } from '../operations/kind.js'
@@ -15,6 +24,7 @@ export interface ScratchPlace extends Record<string, Json> {
   serverId: string
 }
 
+/** For the files of a template as they were when the operation was promised. */
 export interface ScratchInput extends ScratchPlace {
   template: string
   checksum: string
@@ -39,6 +49,10 @@ export class ScratchWork<Input extends ScratchPlace = ScratchInput> implements W
     this.access = parts.access
     this.names = parts.engine.names(operation.input.databaseId)
     this.passwords = Object.fromEntries(loginRoles.map(role => [role, randomPassword()])) as Record<LoginRole, Secret>
+  }
+
+  get owner(): Credentials {
+    return { login: this.names.logins.owner, password: this.passwords.owner }
   }
 
   get session(): ActingSession {
@@ -73,9 +87,10 @@ export async function openScratch(tools: Tools, { serverId }: ScratchPlace): Pro
 
 const limits = { connections: 2, statementTimeoutMs: null, idleInTransactionMs: null, tempFileMb: null }
 
-/** A scratch database around one act, which makes it. Nothing of it stays, whatever happens. */
+/** A scratch database around acts, the first of which makes it. Nothing of it stays, whatever happens. */
 export function scratchSteps<W extends ScratchWork<ScratchPlace>>(
-  act: Step<W> & { name: string }
+  make: Step<W> & { name: string },
+  ...acts: ReadonlyArray<Step<W>>
 ): ReadonlyArray<Step<W>> {
   return [
     {
@@ -83,19 +98,30 @@ export function scratchSteps<W extends ScratchWork<ScratchPlace>>(
       act: ({ session, names, passwords }) => session.makeLogins({ names, passwords, limits }),
       undo: ({ session, names }) => session.dropLogins(names)
     },
-    { ...act, undo: ({ session, names }) => session.dropDatabase(names) },
+    {
+      ...make,
+      undo: async work => {
+        await make.undo?.(work)
+        await work.session.dropDatabase(work.names)
+      }
+    },
+    ...acts,
     { name: 'drop database', act: ({ session, names }) => session.dropDatabase(names) },
     { name: 'drop logins', act: ({ session, names }) => session.dropLogins(names) }
   ]
 }
 
-/** Makes the scratch database anew, empty, whatever an earlier try left in it. Gives its owner's login. */
-export async function emptyScratch({ session, names, passwords, operation }: ScratchWork<ScratchPlace>) {
-  const owner = { login: names.logins.owner, password: passwords.owner }
+/** What a scratch database begins as a copy of. */
+export type ScratchSource = NonNullable<Furnish['from']> & { bytes: number }
+
+/** Makes the scratch database anew, empty or as a copy, whatever an earlier try left in it. Gives its owner's login. */
+export async function makeScratch(work: ScratchWork<ScratchPlace>, from?: ScratchSource): Promise<Credentials> {
+  const { session, names, owner, operation } = work
+  const { databaseId } = operation.input
   await session.setPasswords(names, { owner: owner.password })
   await session.dropDatabase(names)
-  await session.makeDatabase(names)
+  await session.makeDatabase(names, from)
   await session.guardDatabase(names)
-  await session.furnishDatabase({ names, databaseId: operation.input.databaseId, owner })
+  await session.furnishDatabase({ names, databaseId, owner, ...(from && { from }) })
   return owner
 }

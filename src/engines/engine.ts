@@ -3,11 +3,15 @@ import type { Secret } from '../secret.js'
 import type { Survey, Takeover } from './adoption.js'
 import type { Dump, DumpOptions, RestoreOptions } from './dump.js'
 import type { AppliedMigration, MigrationFile } from './migration.js'
-import type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
+import type { OwnerSession } from './owner.js'
+import type { Difference, Look, ReadOptions, Schema } from './schema.js'
+import type { ShellCommand } from './shell-command.js'
 
 export type { Adoption, Release, Survey, Takeover } from './adoption.js'
 export type { AppliedMigration, MigrationFile, MigrationOptions } from './migration.js'
-export type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
+export type { OwnerSession } from './owner.js'
+export type { Difference, Look, ReadOptions, Schema, SchemaFact } from './schema.js'
+export type { ShellCommand } from './shell-command.js'
 
 /** MySQL and MariaDB are one engine with a flavour found at `server add`. */
 export type EngineName = 'postgres' | 'mysql'
@@ -70,10 +74,8 @@ export interface Capabilities {
   tempFileLimit: boolean
   /** Sessions of tenants can be ended by the control login. */
   terminateSessions: boolean
-  /** A login's statements, of every kind, end after the plan's time by the server's own clock. */
-  statementLimit: boolean
-  /** A session that idles in its transaction is ended by the server after the plan's time. Without it, the router does. */
-  idleTransactionLimit: boolean
+  /** The server ends statements of every kind, and idle transactions, by a plan's time. Without it, the router does. */
+  timeLimits: boolean
 }
 
 export interface ServerFacts {
@@ -100,6 +102,8 @@ export interface LintFinding extends Finding {
   /** The file's name with its ending. */
   file: string
   line?: number
+  /** The table that it is about, as the server knows it, where the statement names one. */
+  table?: string
 }
 
 /** What is there of one tenant database; the basis of every repeatable verb. */
@@ -182,13 +186,19 @@ export interface Engine {
   repair(differences: readonly Difference[]): string[]
   /** Rows, counts and fingerprint of one moment, as the owner, who may change nothing. Fails at once when nothing here can. */
   dump(server: ServerAccess, database: string, owner: Credentials, options: DumpOptions): Promise<Dump>
+  /** How many bytes each of the tables takes, indexes included, named as the lint does; what is no table has no size. */
+  tableSizes(server: ServerAddress, database: string, as: Credentials, tables: string[]): Promise<Map<string, number>>
   /** The migrations that the database's own ledger says are applied, in their order, read as its owner. */
   appliedMigrations(server: ServerAddress, database: string, owner: Credentials): Promise<AppliedMigration[]>
+  /** Logs in as the owner, looks, and logs out. `known` is the stamp of the last look, if there was one. */
+  look(server: ServerAddress, database: string, owner: Credentials, known: string | null): Promise<Look>
   /**
    * What would lock or rewrite a large table, fail where there are rows, or break programs that still run. Only what is
    * certain from the text; `-- lint-allow: code` in a file's up part silences one. Pure.
    */
-  lint(files: readonly MigrationFile[]): LintFinding[]
+  lint(files: readonly MigrationFile[]): Promise<LintFinding[]>
+  /** Reads a plain dump to its end: INVALID_INPUT for one that runs programs, leads elsewhere or is cut. Pure. */
+  checkDump(stream: Readable): Promise<void>
   /** What taking over a database that is not ours would change, and what control lacks for it. Reads the system's tables alone. */
   survey(server: ServerAccess, database: string): Promise<Survey>
   /** What keeps a database from being given to a role under a name, each with what mends it. */
@@ -203,20 +213,6 @@ export interface Engine {
   close(): Promise<void>
 }
 
-export interface ShellCommand {
-  /** Candidates in order; the first found on PATH is run. */
-  programs: string[]
-  args: string[]
-  env: Record<string, string>
-  /**
-   * Environment variable → text of a private file whose path it must hold while the program runs. A `$NAME` in an argument
-   * or in a file after it is that path too.
-   */
-  files?: Record<string, string>
-  /** What to install when none is found, for the error's hint. */
-  install: string
-}
-
 export interface NewLogins {
   names: DatabaseNames
   passwords: Record<LoginRole, Secret>
@@ -228,7 +224,12 @@ export interface Furnish {
   databaseId: string
   owner: Credentials
   /** The template that was copied, with the login that owns its objects; absent for a database made empty. */
-  from?: { names: DatabaseNames; owner: Credentials }
+  from?: {
+    names: DatabaseNames
+    owner: Credentials
+    /** It is a tenant's own database: what was read of it a moment ago says nothing of it now. */
+    living?: true
+  }
 }
 
 /** A session on the server that may act for one operation. Every verb may be repeated: what exists, or is already gone, is success. */
@@ -267,32 +268,5 @@ export interface ActingSession {
   /** Takes a database over that was there before, and gives one back. */
   readonly takeover: Takeover
   /** Gives the session back. A session in doubt is destroyed. */
-  end(): Promise<void>
-}
-
-/** A session inside one tenant database, as its owner: never more. */
-export interface OwnerSession {
-  /** In the order they were applied. */
-  applied(): Promise<AppliedMigration[]>
-  /**
-   * Applies one file in one direction, with its ledger row, atomically where the file allows a transaction.
-   * Refuses when the ledger does not end at `after` (somebody else migrated meanwhile).
-   */
-  apply(file: MigrationFile, direction: 'up' | 'down', after: string | null): Promise<void>
-  /** What a ledger of node-pg-migrate says that is not ours; null where there is none. */
-  foreignLedger(): Promise<AppliedMigration[] | null>
-  /** Makes our ledger say just this, and takes a foreign one away that said it. */
-  baseline(applied: ReadonlyArray<{ name: string }>): Promise<void>
-  /** Runs the statements of a file as one script: a template's seed. */
-  run(sql: string): Promise<void>
-  /** Hash of the schema: columns, constraints, indexes, functions, triggers; the same after dump and restore. */
-  fingerprint(): Promise<string>
-  /** The same thing by thing. */
-  facts(): Promise<SchemaFact[]>
-  bytes(): Promise<number>
-  /** How many rows each table has, by its qualified name, as `DumpFacts.rows` counts them. */
-  rows(): Promise<Record<string, number>>
-  /** The same twice means that nothing was written in between. */
-  writes(): Promise<string>
   end(): Promise<void>
 }

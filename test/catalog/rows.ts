@@ -54,6 +54,9 @@ function membersOf(name: string): Members {
 
 /** Where each row comes from, and the columns that it leaves to others, with the reason. */
 const tables: Record<string, { table: string; without?: Record<string, string> }> = {
+  ReferenceRow: { table: 'schema_reference' },
+  DriftRow: { table: 'drift' },
+  AdoptionRow: { table: 'adoption' },
   Instance: {
     table: 'instance',
     without: { one: 'there is one row', created_at: 'for people who read the table', adopted_at: 'as well' }
@@ -70,7 +73,10 @@ const tables: Record<string, { table: string; without?: Record<string, string> }
     }
   },
   BackupRow: { table: 'backup' },
-  DatabaseRow: { table: 'database', without: { dropped_at: 'for people who read the table' } },
+  DatabaseRow: {
+    table: 'database',
+    without: { dropped_at: 'for people who read the table', schema_stamp: 'read and written by who verifies a fleet' }
+  },
   DataKeyRow: { table: 'data_key' },
   LoginRow: { table: 'login', without: { changed_at: 'for people who read the table' } },
   WarmTarget: { table: 'warm_target' },

@@ -24,6 +24,10 @@ export interface Stage {
   template: TinyTemplate
   /** Opens a login that is closed, behind the control plane's back. */
   openLogin(login: string): Promise<unknown>
+  /** Makes a database as a customer had it before: in nobody's catalog, its schema that of the first two migrations. */
+  foreignDatabase(): Promise<string>
+  /** The same as a plain dump. */
+  dumpFile(): Promise<string>
 }
 
 let slugs = 0
@@ -79,10 +83,24 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
     for (const keep of [0, 0]) await doVerb(stage.saasctl, 'backup', { slug, keep })
     return { verb: 'prune', argument: {} }
   },
+  'tenant.adopt': async ({ foreignDatabase }) => ({
+    verb: 'adopt',
+    argument: { slug: newSlug(), database: await foreignDatabase() }
+  }),
+  'tenant.load': async ({ dumpFile }) => ({ verb: 'load', argument: { slug: newSlug(), file: await dumpFile() } }),
+  'tenant.release': async ({ saasctl, foreignDatabase }) => {
+    const slug = newSlug()
+    await doVerb(saasctl, 'adopt', { slug, database: await foreignDatabase() })
+    return { verb: 'release', argument: { slug } }
+  },
   'template.build': async () => ({ verb: 'build', argument: { again: true } }),
   'rollout.lane': rolloutScene,
   'rollout.turn': rolloutScene,
   'rollout.head': rolloutScene,
+  'rollout.rehearse': async stage => {
+    await rolloutScene(stage)
+    return { verb: 'rehearse', argument: { slug: await tenant(stage, 'active') } }
+  },
   'warm.create': async stage => ({ verb: 'build', argument: { warm: (await warm(stage.saasctl)).length + 1 } }),
   'warm.migrate': async stage => {
     await oneWarm(stage)

@@ -1,7 +1,9 @@
+import type { Readable } from 'node:stream'
 import type { MigrationFile, OwnerSession } from '../engine.js'
 import { baseline, foreignLedger } from './baseline.js'
 import { factsOf, fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
+import { load } from './load.js'
 import { apply } from './migrate.js'
 import { rowsOf } from './rows.js'
 import { runScript } from './script.js'
@@ -36,6 +38,10 @@ export class PostgresOwnerSession implements OwnerSession {
 
   foreignLedger() {
     return this.#keeper.fenced(() => foreignLedger(this.#session))
+  }
+
+  load(stream: Readable) {
+    return this.#keeper.fenced(() => load(this.#session, stream))
   }
 
   baseline(applied: ReadonlyArray<{ name: string }>) {
