@@ -1,3 +1,4 @@
+import type { Snapshot, TableRows } from './snapshot.js'
 import type { Secret } from '../secret.js'
 
 /** MySQL and MariaDB are one engine with a flavour found at `server add`. */
@@ -183,6 +184,23 @@ export interface Engine {
     sql: string,
     options: { timeoutMs: number }
   ): Promise<Array<Record<string, unknown>>>
+  /**
+   * Logs in as the read-only login and holds one moment of the database for as long as it is read, which the server's own
+   * limits for applications do not shorten. Rows that this login may not see are an error. `end` it; aborting ends it too.
+   */
+  openSnapshot(
+    server: ServerAddress,
+    database: string,
+    as: Credentials,
+    options: { signal: AbortSignal }
+  ): Promise<Snapshot>
+  /** The statements that make the schema, as the owner, who changes nothing. TOOL_MISSING names the package of what it takes. */
+  schemaSql(
+    server: ServerAddress,
+    database: string,
+    owner: Credentials,
+    options: { signal: AbortSignal; path: string }
+  ): Promise<string>
   /** The migrations that the database's own ledger says are applied, in their order, read as its owner. */
   appliedMigrations(server: ServerAddress, database: string, owner: Credentials): Promise<AppliedMigration[]>
   /**
@@ -271,6 +289,11 @@ export interface OwnerSession {
   run(sql: string): Promise<void>
   /** Hash of the schema: columns, constraints, indexes, functions, triggers; the same after dump and restore. */
   fingerprint(): Promise<string>
+  /**
+   * Replaces all rows of the database by these and sets its generators of numbers, without running triggers; keys between
+   * tables hold again at the end. Whole or not at all where DDL rolls back. INVALID_INPUT when tables or columns differ.
+   */
+  replaceRows(tables: readonly TableRows[], sequences: Readonly<Record<string, string>>): Promise<void>
   bytes(): Promise<number>
   end(): Promise<void>
 }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { Connection, ResultSetHeader, RowDataPacket } from 'mysql2'
 import { type Place, translate } from './errors.js'
 import type { Flavour } from './flavour.js'
@@ -68,6 +69,21 @@ export class Session {
   async run(sql: string, values: unknown[] = []): Promise<number> {
     const result = await this.#query(sql, values)
     return Array.isArray(result) ? 0 : result.affectedRows
+  }
+
+  /**
+   * Rows as they come, each an array of the server's own bytes, no faster than they are taken. An error is still the
+   * driver's: see `explain`.
+   */
+  stream(sql: string): Readable {
+    return this.#connection.query({ sql, rowsAsArray: true, typeCast: false }).stream({ highWaterMark: 256 })
+  }
+
+  /** The driver's error as one of ours. */
+  explain(error: unknown) {
+    const translated = translate(error, this.place)
+    if (translated.code === 'SERVER_UNREACHABLE') this.#lost = true
+    return translated
   }
 
   /** Leaves the transaction that an error left open, if there is one. */

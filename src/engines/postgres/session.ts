@@ -1,4 +1,6 @@
+import type { Readable, Writable } from 'node:stream'
 import type pg from 'pg'
+import { from, to } from 'pg-copy-streams'
 import { type Place, translate } from './errors.js'
 
 /** How long a question may be without an answer before somebody looks whether the server still works on it. */
@@ -61,6 +63,21 @@ export class Session {
     } catch (error) {
       throw this.#translated(error)
     }
+  }
+
+  /** What COPY … TO STDOUT gives. `rowCount` is right when it has ended; an error is still the driver's: see `explain`. */
+  copyOut(sql: string): Readable & { rowCount: number | null } {
+    return this.#client.query(to(sql))
+  }
+
+  /** What COPY … FROM STDIN takes. */
+  copyIn(sql: string): Writable {
+    return this.#client.query(from(sql))
+  }
+
+  /** The driver's error as one of ours. */
+  explain(error: unknown) {
+    return this.#translated(error)
   }
 
   /**
