@@ -10,7 +10,7 @@ export const KEY_BYTES = 32
 
 /**
  * Where keys live, apart from the catalog: whoever has one of the two has nothing. Every verb may be repeated.
- * Names are `control`, `routing`, `audit` or `tenant/<uuid>`. All verbs are asynchronous, so that a KMS or Vault fits.
+ * Names are `control`, `routing`, `audit/<date>` or `tenant/<uuid>`. All verbs are asynchronous, so that a KMS or Vault fits.
  */
 export interface KeyStore {
   /** The key's 32 bytes, a copy of the caller's own. Throws KEY_MISSING, with where it was looked for in the hint. */
