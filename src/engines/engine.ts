@@ -1,5 +1,7 @@
 import type { Snapshot, TableRows } from './snapshot.js'
+import type { Readable } from 'node:stream'
 import type { Secret } from '../secret.js'
+import type { Dump, DumpOptions, RestoreOptions } from './dump.js'
 
 /** MySQL and MariaDB are one engine with a flavour found at `server add`. */
 export type EngineName = 'postgres' | 'mysql'
@@ -201,6 +203,10 @@ export interface Engine {
     owner: Credentials,
     options: { signal: AbortSignal; path: string }
   ): Promise<string>
+   * Dumps the database as its owner, who may change nothing meanwhile: rows, counts and fingerprint of one moment. What is
+   * ours in it is left out, but for the ledger of its migrations. Fails before the stream begins when nothing here can.
+   */
+  dump(server: ServerAddress, database: string, owner: Credentials, options: DumpOptions): Promise<Dump>
   /** The migrations that the database's own ledger says are applied, in their order, read as its owner. */
   appliedMigrations(server: ServerAddress, database: string, owner: Credentials): Promise<AppliedMigration[]>
   /**
@@ -254,6 +260,11 @@ export interface ActingSession {
   guardDatabase(names: DatabaseNames): Promise<void>
   /** Gives everything in the database to its owner login, strips rights of the template's roles, writes the identity row. */
   furnishDatabase(furnish: Furnish): Promise<void>
+  /**
+   * Plays a dump, as the owner, into a database that was made empty and furnished for this try: whole, or with an error,
+   * after which it can only be dropped. Its roles take the places of those that the dump names.
+   */
+  restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions): Promise<void>
   /** Puts the plan's limits on logins and database. */
   setLimits(names: DatabaseNames, limits: DatabaseLimits): Promise<void>
   /** Sets passwords, for those logins alone. */
@@ -295,5 +306,7 @@ export interface OwnerSession {
    */
   replaceRows(tables: readonly TableRows[], sequences: Readonly<Record<string, string>>): Promise<void>
   bytes(): Promise<number>
+  /** How many rows each table has, by its qualified name, as `DumpFacts.rows` counts them. */
+  rows(): Promise<Record<string, number>>
   end(): Promise<void>
 }

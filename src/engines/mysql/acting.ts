@@ -19,6 +19,7 @@ import { furnishDatabase } from './furnish.js'
 import { setLimits } from './limits.js'
 import { closeLogins, dropLogins, makeLogins, openLogins, setPasswords } from './logins.js'
 import { MysqlOwnerSession } from './owner-session.js'
+import { restore } from './restore.js'
 import type { Session } from './session.js'
 
 /** A fenced control session. Each verb is one function in the file of its noun. */
@@ -60,6 +61,10 @@ export class MysqlActingSession implements ActingSession {
 
   furnishDatabase(furnish: Furnish) {
     return this.#fenced(() => furnishDatabase(this.#session, way => this.#open(way), furnish))
+  }
+
+  restore() {
+    return this.#fenced(() => restore())
   }
 
   setLimits(names: DatabaseNames, limits: DatabaseLimits) {

@@ -3,6 +3,7 @@ import { MysqlActingSession } from './acting.js'
 import { check } from './check.js'
 import { ControlSessions } from './control-sessions.js'
 import { dsn } from './dsn.js'
+import { dump } from './dump.js'
 import { identify } from './identity.js'
 import { appliedMigrations } from './ledger.js'
 import { lint } from './lint/lint.js'
@@ -21,6 +22,7 @@ export class MysqlEngine implements Engine {
   readonly identify = identify
   readonly appliedMigrations = appliedMigrations
   readonly read = read
+  readonly dump = dump
   readonly dsn = dsn
   readonly shell = shell
   readonly lint = lint

@@ -2,6 +2,7 @@ import type { DatabaseNames, MigrationFile, OwnerSession } from '../engine.js'
 import { fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
 import { apply } from './migrate.js'
+import { rowsOf } from './rows.js'
 import { runScript } from './script.js'
 import type { Session } from './session.js'
 
@@ -43,6 +44,10 @@ export class MysqlOwnerSession implements OwnerSession {
       )
       return Number(row?.bytes ?? 0)
     })
+  }
+
+  rows() {
+    return this.#fenced(() => rowsOf(this.#session))
   }
 
   end() {

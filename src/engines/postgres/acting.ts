@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream'
+import type { RestoreOptions } from '../dump.js'
 import type {
   ActingSession,
   Credentials,
@@ -20,6 +22,7 @@ import { setLimits } from './limits.js'
 import { closeLogins, dropLogins, makeLogins, openLogins, setPasswords } from './logins.js'
 import { freeMigrationLock } from './migration-lock.js'
 import { PostgresOwnerSession } from './owner-session.js'
+import { restore } from './restore.js'
 import type { Session } from './session.js'
 
 /** A fenced control session. Each verb is one function in the file of its noun. */
@@ -62,6 +65,10 @@ export class PostgresActingSession implements ActingSession {
   furnishDatabase(furnish: Furnish) {
     const name = sessionName(this.#fence)
     return this.#fenced(() => furnishDatabase(this.#session, this.#server, name, furnish))
+  }
+
+  restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions) {
+    return this.#fenced(() => restore(this.#server, names.database, owner, stream, options))
   }
 
   setLimits(names: DatabaseNames, limits: DatabaseLimits) {

@@ -2,6 +2,7 @@ import type { MigrationFile, OwnerSession } from '../engine.js'
 import { fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
 import { apply } from './migrate.js'
+import { rowsOf } from './rows.js'
 import { runScript } from './script.js'
 import type { Session } from './session.js'
 
@@ -46,6 +47,10 @@ export class PostgresOwnerSession implements OwnerSession {
       )
       return Number(row?.bytes)
     })
+  }
+
+  rows() {
+    return this.#keeper.fenced(() => rowsOf(this.#session))
   }
 
   end() {

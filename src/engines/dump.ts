@@ -1,0 +1,32 @@
+import type { Readable } from 'node:stream'
+
+/** One consistent copy of a tenant database, on its way out. */
+export interface Dump {
+  /** Ends only after everything went well: what was read until then is whole. Any failure destroys it with one of our errors. */
+  stream: Readable
+  /** Resolves when the stream has ended well, and fails with what destroyed it. */
+  facts: Promise<DumpFacts>
+}
+
+export interface DumpFacts {
+  /** What `restore` must be told to read it. */
+  format: string
+  /** The program that made it, with its version, for people. */
+  tool: string
+  serverVersion: string
+  /** Rows of each table in the dump, by its qualified name. */
+  rows: Record<string, number>
+  /** Of the schema in the dump, as `OwnerSession.fingerprint` gives it after a restore. */
+  fingerprint: string
+}
+
+export interface DumpOptions {
+  /** Aborted, the tool is ended and the stream destroyed. */
+  signal: AbortSignal
+  /** The value of PATH, to find programs by. */
+  path: string
+}
+
+export interface RestoreOptions extends DumpOptions {
+  format: string
+}

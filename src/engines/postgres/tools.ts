@@ -1,0 +1,32 @@
+import { SaasctlError } from '../../errors.js'
+import { type Folder, findTools, type Tool } from '../tools.js'
+
+/** Debian's own folders come before PATH: what it puts there is a script that starts Perl to find one of these. */
+const FOLDERS: Folder[] = [
+  { parent: '/usr/lib/postgresql', pattern: /^\d+$/, bin: 'bin' },
+  { parent: '/usr', pattern: /^pgsql-\d+$/, bin: 'bin' },
+  { parent: '/opt/homebrew/opt', pattern: /^(?:postgresql(?:@\d+)?|libpq)$/, bin: 'bin' },
+  { parent: '/usr/local/opt', pattern: /^(?:postgresql(?:@\d+)?|libpq)$/, bin: 'bin' },
+  { parent: '/Applications/Postgres.app/Contents/Versions', pattern: /^\d+$/, bin: 'bin' },
+  { parent: '/opt/local/lib', pattern: /^postgresql\d+$/, bin: 'bin' },
+  { parent: '/usr/local/pgsql', pattern: /^bin$/, bin: '.' }
+]
+
+export const majorOf = ({ version }: Tool): number => Number.parseInt(version, 10)
+
+/** The pg_dump that fits a server best: of its own major, or else the next newer one. Undefined when none is new enough. */
+export async function findDumpTool(path: string, serverMajor: number): Promise<Tool | undefined> {
+  const found = (await findTools(['pg_dump'], path, FOLDERS)).filter(tool =>
+    tool.printed.startsWith('pg_dump (Postgre')
+  )
+  const fitting = found.filter(tool => majorOf(tool) >= serverMajor)
+  return fitting.sort((a, b) => majorOf(a) - majorOf(b))[0]
+}
+
+/** TOOL_MISSING, with the packages that have what is missing. */
+export function missing(serverVersion: string, why: string): SaasctlError {
+  const major = Number.parseInt(serverVersion, 10)
+  return new SaasctlError('TOOL_MISSING', why, {
+    hint: `Install postgresql-client-${major} (Debian) or libpq or postgresql@${major} (Homebrew), then try again.`
+  })
+}
