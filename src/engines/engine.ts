@@ -1,7 +1,10 @@
-import type { Snapshot, TableRows } from './snapshot.js'
 import type { Readable } from 'node:stream'
 import type { Secret } from '../secret.js'
 import type { Dump, DumpOptions, RestoreOptions } from './dump.js'
+import type { AppliedMigration, MigrationFile } from './migration.js'
+import type { Snapshot, SnapshotOptions, TableRows } from './snapshot.js'
+
+export type { AppliedMigration, MigrationFile, MigrationOptions } from './migration.js'
 
 /** MySQL and MariaDB are one engine with a flavour found at `server add`. */
 export type EngineName = 'postgres' | 'mysql'
@@ -107,38 +110,6 @@ export interface Inventory {
   logins: Array<{ name: string; open: boolean }>
 }
 
-/** One migration file, read and hashed once. The text between the `-- Up Migration` and `-- Down Migration` lines. */
-export interface MigrationFile {
-  /** File name without its ending, as node-pg-migrate records it. */
-  name: string
-  up: string
-  /** `null` when the file has no down part: it cannot be undone. */
-  down: string | null
-  /** The line of the file on which each part begins, for messages. */
-  lines?: { up: number; down: number }
-  /** SHA-256 of the file's bytes, hex. */
-  checksum: string
-  options: MigrationOptions
-}
-
-/** From `-- saasctl: key=value` lines at the top of the file. */
-export interface MigrationOptions {
-  /** `false` for statements that cannot run in a transaction, such as CREATE INDEX CONCURRENTLY. */
-  transaction: boolean
-  /** Milliseconds; 2,000 unless the file says otherwise. */
-  lockTimeoutMs: number
-  statementTimeoutMs: number | null
-  /** May run although a later-named file was applied before it. */
-  outOfOrder: boolean
-  /** `expand` by default; a `contract` file takes away what older programs still use. */
-  phase: 'expand' | 'contract'
-}
-
-export interface AppliedMigration {
-  name: string
-  at: Date
-}
-
 /**
  * The proof that a side effect still belongs to its operation. The acting session's name on the server carries
  * operation and epoch; whoever takes the operation over ends older sessions before it looks.
@@ -190,19 +161,10 @@ export interface Engine {
    * Logs in as the read-only login and holds one moment of the database for as long as it is read, which the server's own
    * limits for applications do not shorten. Rows that this login may not see are an error. `end` it; aborting ends it too.
    */
-  openSnapshot(
-    server: ServerAddress,
-    database: string,
-    as: Credentials,
-    options: { signal: AbortSignal }
-  ): Promise<Snapshot>
+  openSnapshot(server: ServerAddress, database: string, as: Credentials, options: SnapshotOptions): Promise<Snapshot>
   /** The statements that make the schema, as the owner, who changes nothing. TOOL_MISSING names the package of what it takes. */
-  schemaSql(
-    server: ServerAddress,
-    database: string,
-    owner: Credentials,
-    options: { signal: AbortSignal; path: string }
-  ): Promise<string>
+  schemaSql(server: ServerAddress, database: string, owner: Credentials, options: DumpOptions): Promise<string>
+  /**
    * Dumps the database as its owner, who may change nothing meanwhile: rows, counts and fingerprint of one moment. What is
    * ours in it is left out, but for the ledger of its migrations. Fails before the stream begins when nothing here can.
    */

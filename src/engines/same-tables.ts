@@ -1,6 +1,6 @@
 import { SaasctlError } from '../errors.js'
 import { quoteInput } from '../names.js'
-import type { SnapshotTable, TableRows } from './snapshot.js'
+import type { SnapshotColumn, SnapshotTable, TableRows } from './snapshot.js'
 
 /** Refuses rows for another schema than the one that is there, with the first difference. */
 export function checkSameTables(there: readonly SnapshotTable[], given: readonly TableRows[]): void {
@@ -19,9 +19,10 @@ export function checkSameTables(there: readonly SnapshotTable[], given: readonly
 }
 
 const placeOf = ({ space, name }: { space: string | null; name: string }) => JSON.stringify([space, name])
-const shown = ({ space, name }: { space: string | null; name: string }) => quoteInput(space === null ? name : `${space}.${name}`)
+const shown = ({ space, name }: { space: string | null; name: string }) =>
+  quoteInput(space === null ? name : `${space}.${name}`)
 
-function describe(columns: SnapshotTable['columns']): string[] {
+function describe(columns: readonly SnapshotColumn[]): string[] {
   return columns.filter(({ generated }) => !generated).map(({ name, type }) => `${quoteInput(name)} ${type}`)
 }
 

@@ -84,3 +84,8 @@ export interface Snapshot {
 /** Where CSV says NULL; the text itself stands in quotes, and an empty text is nothing between two commas or quotes. */
 export const CSV_NULL = '\\N'
 export const REDACTED = '[redacted]'
+
+export interface SnapshotOptions {
+  /** Aborted, the session is ended, and whoever reads gets an error. */
+  signal: AbortSignal
+}

@@ -4,6 +4,8 @@ import { check } from './check.js'
 import { ControlSessions } from './control-sessions.js'
 import { dsn } from './dsn.js'
 import { dump } from './dump.js'
+import { schemaSql } from './export/schema.js'
+import { openSnapshot } from './export/snapshot.js'
 import { identify } from './identity.js'
 import { appliedMigrations } from './ledger.js'
 import { lint } from './lint/lint.js'
@@ -22,6 +24,8 @@ export class MysqlEngine implements Engine {
   readonly identify = identify
   readonly appliedMigrations = appliedMigrations
   readonly read = read
+  readonly openSnapshot = openSnapshot
+  readonly schemaSql = schemaSql
   readonly dump = dump
   readonly dsn = dsn
   readonly shell = shell

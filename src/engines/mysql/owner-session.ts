@@ -1,4 +1,6 @@
 import type { DatabaseNames, MigrationFile, OwnerSession } from '../engine.js'
+import type { TableRows } from '../snapshot.js'
+import { replaceRows } from './export/load.js'
 import { fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
 import { apply } from './migrate.js'
@@ -34,6 +36,10 @@ export class MysqlOwnerSession implements OwnerSession {
 
   fingerprint() {
     return this.#fenced(() => fingerprintOf(this.#session))
+  }
+
+  replaceRows(tables: readonly TableRows[], sequences: Readonly<Record<string, string>>) {
+    return this.#fenced(() => replaceRows(this.#session, tables, sequences))
   }
 
   bytes() {

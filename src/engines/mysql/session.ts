@@ -28,6 +28,7 @@ export class Session {
   readonly encrypted: boolean
   readonly #connection: Connection
   readonly #isAlive: () => Promise<boolean>
+  readonly #whenDestroyed = new Set<() => void>()
   #lost = false
   #inTransaction = false
 
@@ -76,7 +77,13 @@ export class Session {
    * driver's: see `explain`.
    */
   stream(sql: string): Readable {
-    return this.#connection.query({ sql, rowsAsArray: true, typeCast: false }).stream({ highWaterMark: 256 })
+    const stream = this.#connection.query({ sql, rowsAsArray: true, typeCast: false }).stream({ highWaterMark: 256 })
+    // A destroyed connection of this driver never answers.
+    const broken = () => stream.destroy(Object.assign(new Error('The connection broke'), { code: 'ECONNRESET' }))
+    this.#whenDestroyed.add(broken)
+    stream.once('close', () => this.#whenDestroyed.delete(broken))
+    if (this.#lost) broken()
+    return stream
   }
 
   /** The driver's error as one of ours. */
@@ -113,6 +120,7 @@ export class Session {
   destroy(): void {
     this.#lost = true
     this.#connection.destroy()
+    for (const broken of this.#whenDestroyed) broken()
   }
 
   async #query(sql: string, values: unknown[]): Promise<RowDataPacket[] | ResultSetHeader> {

@@ -60,14 +60,14 @@ export async function readSnapshot(
 }
 
 /** The database's triggers, in the order in which they are made. */
-export async function readTriggers(session: Session, database: string): Promise<Made[]> {
+export async function readTriggers(session: Session, database: string): Promise<Array<Made & { name: string }>> {
   const reader = new Reader(session, database)
-  const triggers: Made[] = []
+  const triggers: Array<Made & { name: string }> = []
   for (const name of await triggersOf(session, database)) {
     const trigger = await reader.read('TRIGGER', name, 'SQL Original Statement')
     // Made in their order they need no neighbour, which may not be there yet.
     const sql = trigger.sql.replace(/(\bfor\s+each\s+row)\s+(?:follows|precedes)\s+(?:`[^`]+`|[\w$]+)/i, '$1')
-    triggers.push({ ...trigger, sql })
+    triggers.push({ ...trigger, name, sql })
   }
   return triggers
 }

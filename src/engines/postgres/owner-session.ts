@@ -1,4 +1,6 @@
 import type { MigrationFile, OwnerSession } from '../engine.js'
+import type { TableRows } from '../snapshot.js'
+import { replaceRows } from './export/load.js'
 import { fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
 import { apply } from './migrate.js'
@@ -38,6 +40,10 @@ export class PostgresOwnerSession implements OwnerSession {
 
   fingerprint() {
     return this.#keeper.fenced(() => fingerprintOf(this.#session))
+  }
+
+  replaceRows(tables: readonly TableRows[], sequences: Readonly<Record<string, string>>) {
+    return this.#keeper.fenced(() => replaceRows(this.#session, tables, sequences))
   }
 
   bytes() {

@@ -27,7 +27,8 @@ const forms: Record<string, ValueForm> = {
   timestamp: 'timestamp',
   json: 'json'
 }
-const BYTES = /^(?:binary|varbinary|(?:tiny|medium|long)?blob|geometry|point|linestring|polygon|multi\w+|geom\w*collection)$/
+const BYTES =
+  /^(?:binary|varbinary|(?:tiny|medium|long)?blob|geometry|point|linestring|polygon|multi\w+|geom\w*collection)$/
 
 /** Tables whose rows no transaction keeps as they were. */
 export const isTransactional = ({ engine }: MysqlTable) => /^(?:InnoDB|ROCKSDB|TokuDB)$/i.test(engine)
@@ -84,7 +85,9 @@ interface Key {
 }
 
 async function keysOf(session: Session, database: string): Promise<Key[]> {
-  const rows = await session.rows<Record<'table' | 'name' | 'column', string> & Record<'toTable' | 'toColumn', string | null>>(
+  const rows = await session.rows<
+    Record<'table' | 'name' | 'column', string> & Record<'toTable' | 'toColumn', string | null>
+  >(
     `SELECT TABLE_NAME AS \`table\`, CONSTRAINT_NAME AS name, COLUMN_NAME AS \`column\`,
        REFERENCED_TABLE_NAME AS toTable, REFERENCED_COLUMN_NAME AS toColumn
      FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION`,
@@ -93,7 +96,12 @@ async function keysOf(session: Session, database: string): Promise<Key[]> {
   const found = new Map<string, Key>()
   for (const { table, name, column, toTable, toColumn } of rows) {
     const place = JSON.stringify([table, name])
-    const key = found.get(place) ?? { table, name, columns: [], references: toTable === null ? null : { table: toTable, columns: [] } }
+    const key = found.get(place) ?? {
+      table,
+      name,
+      columns: [],
+      references: toTable === null ? null : { table: toTable, columns: [] }
+    }
     key.columns.push(column)
     if (toColumn !== null) key.references?.columns.push(toColumn)
     found.set(place, key)

@@ -36,7 +36,8 @@ export async function replaceRows(
       await load(session, rows, own)
     }
     await session.run('COMMIT')
-    for (const [name, next] of Object.entries(sequences)) await session.run(`ALTER SEQUENCE ${id(name)} RESTART ${BigInt(next)}`)
+    for (const [name, next] of Object.entries(sequences))
+      await session.run(`ALTER SEQUENCE ${id(name)} RESTART ${BigInt(next)}`)
   } catch (error) {
     await session.rollback().catch(() => {})
     throw error

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { SaasctlError } from '../../../errors.js'
 import type { Credentials, ServerAddress } from '../../engine.js'
-import type { Lines, Snapshot } from '../../snapshot.js'
+import type { Lines, Snapshot, SnapshotOptions } from '../../snapshot.js'
 import { exportedColumns, rowWriter, type Value } from '../../write-rows.js'
 import { connect } from '../connect.js'
 import { id } from '../quote.js'
@@ -16,7 +16,7 @@ export async function openSnapshot(
   server: ServerAddress,
   database: string,
   as: Credentials,
-  { signal }: { signal: AbortSignal }
+  { signal }: SnapshotOptions
 ): Promise<Snapshot> {
   signal.throwIfAborted()
   const session = await connect(server, { database, as, programName: 'saasctl/export' })
@@ -63,7 +63,8 @@ async function positionOf(session: Session): Promise<string | null> {
   try {
     if (session.flavour === 'mariadb') {
       const rows = await session.rows<{ Variable_name: string; Value: string }>(`SHOW STATUS LIKE 'binlog_snapshot_%'`)
-      const value = (name: string) => rows.find(row => row.Variable_name.toLowerCase() === `binlog_snapshot_${name}`)?.Value
+      const value = (name: string) =>
+        rows.find(row => row.Variable_name.toLowerCase() === `binlog_snapshot_${name}`)?.Value
       return value('file') ? `binlog ${value('file')} ${value('position')}` : null
     }
     const [row] = await session.rows<{ gtid: string }>('SELECT @@global.gtid_executed AS gtid')
@@ -81,7 +82,9 @@ async function sequencesOf(session: Session): Promise<Record<string, string>> {
   )
   const found: Record<string, string> = {}
   for (const { name } of rows) {
-    const [row] = await session.rows<{ next: string }>(`SELECT CAST(next_not_cached_value AS CHAR) AS next FROM ${id(name)}`)
+    const [row] = await session.rows<{ next: string }>(
+      `SELECT CAST(next_not_cached_value AS CHAR) AS next FROM ${id(name)}`
+    )
     if (row) found[name] = row.next
   }
   return found
@@ -97,7 +100,10 @@ function linesOf(
   async function* read(): AsyncGenerator<Buffer> {
     const readers = columns.map(column => readerOf(table.name, column))
     let text = ''
-    const stream = session.stream(`SELECT ${columns.map(selected).join(', ') || '1'} FROM ${id(table.name)}`)
+    // The driver writes a program with the names of the columns in it, and never answers when one has a line break.
+    const stream = session.stream(
+      `SELECT ${columns.map((column, index) => `${selected(column)} AS c${index}`).join(', ')} FROM ${id(table.name)}`
+    )
     try {
       for await (const row of stream as AsyncIterable<Array<Buffer | null>>) {
         const values = readers.map((reader, index) => {

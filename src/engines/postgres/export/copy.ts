@@ -1,4 +1,4 @@
-import { type LineFormat, CSV_NULL, type Masking, REDACTED, type SnapshotColumn } from '../../snapshot.js'
+import { CSV_NULL, type LineFormat, type Masking, REDACTED, type SnapshotColumn } from '../../snapshot.js'
 import { exportedColumns, rowWriter, type Value } from '../../write-rows.js'
 import { id, literal } from '../quote.js'
 import { nameOf, type PostgresTable } from './describe.js'
@@ -20,7 +20,7 @@ export function copyOf(table: PostgresTable, format: LineFormat, masking: Maskin
   const asJson = format === 'jsonl' && !hashed
   const shown = columns.map(column => {
     const redacted = !hashed && ruleOf(column.name, masking) === 'redact'
-    return `${redacted ? redaction(column) : valueOf(column, asJson)} AS ${id(column.name)}`
+    return `${redacted ? redaction(column) : shownAs(column, asJson)} AS ${id(column.name)}`
   })
   const select = `SELECT ${shown.join(', ')} FROM ${table.partitioned ? '' : 'ONLY '}${nameOf(table)}`
   if (hashed) {
@@ -46,7 +46,7 @@ function redaction({ name }: SnapshotColumn): string {
 const TEXT = /^(?:text|character(?: varying)?(?:\(\d+\))?)$/
 
 /** A column as its form has it. */
-function valueOf({ name, form, type }: SnapshotColumn, asJson: boolean): string {
+function shownAs({ name, form, type }: SnapshotColumn, asJson: boolean): string {
   const column = id(name)
   if (form === 'binary') return `pg_catalog.translate(pg_catalog.encode(${column}, 'base64'), E'\\n', '')`
   if (form === 'integer' || TEXT.test(type) || (form === 'boolean' && asJson)) return column

@@ -30,7 +30,8 @@ const forms: Record<string, ValueForm> = {
   bytea: 'binary'
 }
 
-export const nameOf = ({ space, name }: { space: string | null; name: string }) => `${id(space ?? 'public')}.${id(name)}`
+export const nameOf = ({ space, name }: { space: string | null; name: string }) =>
+  `${id(space ?? 'public')}.${id(name)}`
 
 /** The tables of the snapshot, in the order of their names. */
 export async function describeTables(session: Session): Promise<PostgresTable[]> {
@@ -87,7 +88,10 @@ interface Key {
 }
 
 async function keysOf(session: Session, oids: string[]): Promise<Key[]> {
-  const names = (relation: string, numbers: string) => `ARRAY(SELECT a.attname::text FROM unnest(${numbers}) WITH ORDINALITY AS k (num, place)
+  const names = (
+    relation: string,
+    numbers: string
+  ) => `ARRAY(SELECT a.attname::text FROM unnest(${numbers}) WITH ORDINALITY AS k (num, place)
     JOIN pg_attribute a ON a.attrelid = ${relation} AND a.attnum = k.num ORDER BY k.place)`
   return await session.rows<Key>(
     `SELECT o.conrelid::text AS oid, o.contype::text AS kind, ${names('o.conrelid', 'o.conkey')} AS columns,

@@ -1,6 +1,6 @@
 import { asSaasctlError, SaasctlError } from '../../../errors.js'
 import type { Credentials, ServerAddress } from '../../engine.js'
-import type { Lines, Snapshot } from '../../snapshot.js'
+import type { Lines, Snapshot, SnapshotOptions } from '../../snapshot.js'
 import { connect } from '../connect.js'
 import { answerOf } from '../errors.js'
 import type { Session } from '../session.js'
@@ -30,7 +30,7 @@ export async function openSnapshot(
   server: ServerAddress,
   database: string,
   as: Credentials,
-  { signal }: { signal: AbortSignal }
+  { signal }: SnapshotOptions
 ): Promise<Snapshot> {
   signal.throwIfAborted()
   const session = await connect(server, { database, as, applicationName: 'saasctl/export', settings: EXPORT_SETTINGS })
@@ -41,7 +41,12 @@ export async function openSnapshot(
     const moment = await momentOf(session)
     const tables = await describeTables(session)
     for (let from = 0; from < tables.length; from += 100) {
-      await session.run(`LOCK TABLE ${tables.slice(from, from + 100).map(nameOf).join(', ')} IN ACCESS SHARE MODE`)
+      await session.run(
+        `LOCK TABLE ${tables
+          .slice(from, from + 100)
+          .map(nameOf)
+          .join(', ')} IN ACCESS SHARE MODE`
+      )
     }
     return {
       ...moment,
@@ -49,7 +54,8 @@ export async function openSnapshot(
       tables,
       missing: await missingFrom(session),
       sequences: await sequencesOf(session),
-      lines: (table, format, masking) => linesOf(session, table as PostgresTable, copyOf(table as PostgresTable, format, masking)),
+      lines: (table, format, masking) =>
+        linesOf(session, table as PostgresTable, copyOf(table as PostgresTable, format, masking)),
       end: async () => {
         signal.removeEventListener('abort', abort)
         // Nothing was written: there is nothing to commit, and nobody waits for a goodbye.
@@ -119,8 +125,12 @@ async function* rewritten(stream: AsyncIterable<Buffer>, rewrite: (line: string)
 function explained(thrown: unknown, table: PostgresTable): SaasctlError {
   const error = asSaasctlError(thrown)
   if (!/row-level security/.test(answerOf(error)?.said ?? '')) return error
-  return new SaasctlError('SERVER_RIGHTS', `Row-level security hides rows of ${nameOf(table)} from the read-only login.`, {
-    hint: 'An export without them would not be whole: let that login see them, with "alter role … bypassrls" as a superuser.',
-    cause: error
-  })
+  return new SaasctlError(
+    'SERVER_RIGHTS',
+    `Row-level security hides rows of ${nameOf(table)} from the read-only login.`,
+    {
+      hint: 'An export without them would not be whole: let that login see them, with "alter role … bypassrls" as a superuser.',
+      cause: error
+    }
+  )
 }
