@@ -16,7 +16,7 @@ import { failpoints } from './operations/failpoints.js'
 import type { Context, Tools } from './operations/kind.js'
 import { Operations } from './operations/operations.js'
 import type { KeptServer } from './servers/embedded.js'
-import { keyStore, wayIn } from './way-in.js'
+import { keyStore, stores, wayIn } from './way-in.js'
 
 export interface OpenOptions {
   /** Who acts; by default the operator of the configuration, asserted. */
@@ -54,6 +54,7 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
       catalog,
       engine: engines.engine,
       keys: keyStore(config),
+      stores: stores(config),
       folders: { templates: config.templates, project: config.project },
       grace: { deleteSeconds: config.deleteGrace / 1000, slugSeconds: config.slugQuarantine / 1000 }
     }

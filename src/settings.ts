@@ -166,6 +166,48 @@ export const settings = {
     fallback: () => 5_000,
     about: 'How long a name server may take to answer.'
   }),
+  store: setting<string | null>({
+    env: 'SAASCTL_STORE',
+    file: 'store',
+    parse: text => text,
+    fallback: () => null,
+    about:
+      'Where backups and exports are kept: "file:///FOLDER" or "s3://BUCKET/PREFIX". The default is the folder "store" in the home.'
+  }),
+  s3Endpoint: setting<string | null>({
+    env: 'AWS_ENDPOINT_URL_S3',
+    file: 's3Endpoint',
+    parse: webAddress,
+    fallback: () => null,
+    about: 'Where a store with the scheme s3 is, when it is not at AWS: https://HOST.'
+  }),
+  s3Region: setting<string | null>({
+    env: 'AWS_REGION',
+    file: 's3Region',
+    parse: text => text,
+    fallback: () => null,
+    about: 'The region of the bucket. Without it, what the AWS library finds.'
+  }),
+  s3AccessKey: setting<string | null>({
+    env: 'AWS_ACCESS_KEY_ID',
+    parse: text => text,
+    fallback: () => null,
+    about: 'The access key of the bucket. Without it, the AWS library’s own way: profiles and roles.'
+  }),
+  s3SecretKey: setting<Secret | null>({
+    env: 'AWS_SECRET_ACCESS_KEY',
+    parse: text => new Secret(text),
+    fallback: () => null,
+    about: 'The secret that belongs to the access key.',
+    secret: true
+  }),
+  s3SessionToken: setting<Secret | null>({
+    env: 'AWS_SESSION_TOKEN',
+    parse: text => new Secret(text),
+    fallback: () => null,
+    about: 'The session token, for an access key that is lent for a while.',
+    secret: true
+  }),
   path: setting<string>({
     env: 'PATH',
     parse: text => text,
@@ -201,6 +243,11 @@ function postgresUrl(text: string): string {
 
 function path(text: string, base: string): string {
   return resolve(base, text)
+}
+
+function webAddress(text: string): string {
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) throw new Error('must begin with https://')
+  return text
 }
 
 function yesOrNo(text: string): boolean {

@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Config } from './config.js'
 import type { EmbeddedServer } from './embedded/embedded.js'
 import { SaasctlError } from './errors.js'
 import type { KeyStore } from './secrets/keystore.js'
 import { openKeyStore } from './secrets/open-keystore.js'
+import { openStores } from './stores/open.js'
+import type { Stores } from './stores/store.js'
 
 /** How a program gets to its catalog. */
 export interface WayIn {
@@ -30,6 +33,17 @@ export function keyStore(config: Config): KeyStore {
   // A router that is given its key in the environment needs no folder.
   const usual = config.routingKey ? 'env' : `file:${join(config.home, 'keys')}`
   return openKeyStore(config.keyStore ?? usual, masters)
+}
+
+/** Where backups and exports are kept: opened when used. */
+export function stores(config: Config): Stores {
+  return openStores(config.store ?? pathToFileURL(join(config.home, 'store')).href, {
+    endpoint: config.s3Endpoint,
+    region: config.s3Region,
+    accessKey: config.s3AccessKey,
+    secretKey: config.s3SecretKey,
+    sessionToken: config.s3SessionToken
+  })
 }
 
 function configuredUrl(config: Config, catalog: string): string {

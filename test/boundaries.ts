@@ -53,7 +53,7 @@ function layers(): Record<string, string[]> {
   const allowed: Record<string, string[]> = {}
   const lower = ['base']
   for (const layer of [
-    ['catalog', 'engines', 'secrets'],
+    ['catalog', 'engines', 'secrets', 'stores'],
     ['operations', 'routing'],
     ['databases'],
     ['templates'],

@@ -5,6 +5,7 @@ import type { Exclusion, OperationRow } from '../catalog/operations.js'
 import type { Fence } from '../engines/engine.js'
 import type { EngineRegistry } from '../engines/registry.js'
 import type { KeyStore } from '../secrets/keystore.js'
+import type { Stores } from '../stores/store.js'
 import type { Operations } from './operations.js'
 
 /** What every operation is given; use-cases open nothing themselves. */
@@ -12,6 +13,8 @@ export interface Tools {
   catalog: Catalog
   engine: EngineRegistry
   keys: KeyStore
+  /** Where backups and exports are kept. */
+  stores: Stores
   /** Reads a template's files. Handed in, because folders are configuration. */
   folders: { templates: string; project: string }
   grace: { deleteSeconds: number; slugSeconds: number }
