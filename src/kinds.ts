@@ -22,6 +22,8 @@ const table: Record<string, () => Promise<unknown>> = {
   'rollout.lane': async () => (await import('./rollouts/lane.js')).rolloutLane,
   'rollout.turn': async () => (await import('./rollouts/turn.js')).rolloutTurn,
   'rollout.head': async () => (await import('./rollouts/head.js')).rolloutHead,
+  'export.create': async () => (await import('./exports/create.js')).exportCreate,
+  'export.import': async () => (await import('./exports/import.js')).exportImport,
   'migration.check': async () => (await import('./migrations/operation.js')).migrationCheck
 }
 

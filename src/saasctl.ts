@@ -55,6 +55,7 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
       engine: engines.engine,
       keys: keyStore(config),
       stores: stores(config),
+      exports: { keepSeconds: config.exportKeep / 1000, path: config.path },
       folders: { templates: config.templates, project: config.project },
       grace: { deleteSeconds: config.deleteGrace / 1000, slugSeconds: config.slugQuarantine / 1000 }
     }

@@ -57,7 +57,7 @@ function layers(): Record<string, string[]> {
     ['operations', 'routing'],
     ['databases'],
     ['templates'],
-    ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts'],
+    ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts', 'exports'],
     ['embedded']
   ]) {
     for (const part of layer) allowed[part] = [...lower]

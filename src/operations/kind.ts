@@ -15,6 +15,7 @@ export interface Tools {
   keys: KeyStore
   /** Where backups and exports are kept. */
   stores: Stores
+  exports: { keepSeconds: number; path: string }
   /** Reads a template's files. Handed in, because folders are configuration. */
   folders: { templates: string; project: string }
   grace: { deleteSeconds: number; slugSeconds: number }

@@ -49,17 +49,22 @@ export function orNull<T>(check: Check<T>): Check<T | null> {
   }
 }
 
-/** Exactly these members, no fewer and no others. */
-export function object<T extends object>(members: { [Key in keyof T]: Check<T[Key]> }): Check<T> {
+type Members<T> = { [Key in keyof T as undefined extends T[Key] ? never : Key]: Check<T[Key]> }
+type Optional<T> = { [Key in keyof T as undefined extends T[Key] ? Key : never]-?: Check<Exclude<T[Key], undefined>> }
+
+/** Exactly these members, no fewer and no others but the optional ones, which came later: older files lack them. */
+export function object<T extends object>(required: Members<T>, optional?: Optional<T>): Check<T> {
+  const members: Record<string, Check<unknown>> = { ...required, ...optional }
   const known = Object.keys(members).join(', ')
   return (value, path, report) => {
     if (!isMap(value)) return wrong(value, path, report, `an object with ${known}`)
     for (const key of Object.keys(value)) {
       if (!Object.hasOwn(members, key)) report(below(path, key), `is not known; use ${known}`)
     }
-    const entries = Object.entries<Check<unknown>>(members).map(
-      ([key, check]) => [key, check(value[key], below(path, key), report)] as const
-    )
+    const entries = Object.entries(members).flatMap(([key, check]) => {
+      if (optional && Object.hasOwn(optional, key) && value[key] === undefined) return []
+      return [[key, check(value[key], below(path, key), report)] as const]
+    })
     return entries.some(([, member]) => member === undefined) ? undefined : (frozen(entries) as T)
   }
 }
