@@ -47,6 +47,13 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./commands/rollout.js')).rollout
   },
   {
+    name: 'export',
+    alias: 'exports',
+    about: 'A tenant’s data as a signed file: make, verify, bring back',
+    group: 'Tenants:',
+    load: async () => (await import('./commands/export.js')).exportNoun
+  },
+  {
     name: 'server',
     alias: 'servers',
     about: 'The database servers that tenants live on',

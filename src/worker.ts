@@ -15,11 +15,12 @@ export async function runWorker(
   saasctl: Saasctl,
   options: { concurrency: number; log: (line: WorkerLine) => void; signal: AbortSignal }
 ): Promise<void> {
-  const [{ default: pg }, { startWorker }, { purgeDue }, { keepWarm }] = await Promise.all([
+  const [{ default: pg }, { startWorker }, { purgeDue }, { keepWarm }, { expireExports }] = await Promise.all([
     import('pg'),
     import('./operations/worker.js'),
     import('./tenants/purge.js'),
-    import('./templates/warm.js')
+    import('./templates/warm.js'),
+    import('./exports/expire.js')
   ])
   const openPool = () => {
     const pool = new pg.Pool({
@@ -39,6 +40,8 @@ export async function runWorker(
     onMinute: async () => {
       const purged = await purgeDue(saasctl)
       if (purged > 0) options.log({ level: 'info', message: `${purged} tenants whose grace is over will be purged` })
+      const expired = await expireExports(saasctl)
+      if (expired > 0) options.log({ level: 'info', message: `${expired} exports whose time is over were removed` })
       const warmed = await keepWarm(saasctl)
       if (warmed > 0)
         options.log({ level: 'info', message: `${warmed} warm databases will be made or brought to head` })

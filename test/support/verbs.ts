@@ -2,6 +2,8 @@ import type { Json } from '../../src/canonical.js'
 import type { OperationRow } from '../../src/catalog/operations.js'
 import { startDrop } from '../../src/databases/drop.js'
 import { doctor } from '../../src/doctor/doctor.js'
+import { createExport } from '../../src/exports/create.js'
+import { importExport } from '../../src/exports/import.js'
 import { checkMigrations } from '../../src/migrations/check.js'
 import { resumeOperation } from '../../src/operations/inspect.js'
 import type { ProgressLine } from '../../src/operations/run.js'
@@ -75,6 +77,28 @@ export const verbs = {
   },
   check: (saasctl, _, onProgress) => checkMigrations(saasctl, saasctl.config.template, { onProgress }),
   doctor: (saasctl, _, onProgress) => doctor(saasctl, { fix: true, onProgress }),
+  export: (saasctl, argument, onProgress) =>
+    createExport(
+      saasctl,
+      slugOf(argument),
+      {
+        formats: ['jsonl', 'csv'],
+        container: 'tar.gz',
+        target: null,
+        masked: false,
+        certificate: null,
+        reason: 'a scene',
+        ...(typeof argument['out'] === 'string' && { target: argument['out'] })
+      },
+      { wait: true, onProgress }
+    ),
+  import: (saasctl, argument, onProgress) =>
+    importExport(
+      saasctl,
+      { file: String(argument['file']), slug: slugOf(argument) },
+      async wish => (await createTenant(saasctl, wish, wish, { wait: true })).tenant,
+      { onProgress }
+    ),
   /** Goes on with somebody else's operation. */
   go: (saasctl, argument, onProgress) => resumeOperation(saasctl, String(argument['operation']), { onProgress })
 } satisfies Record<string, Verb>
