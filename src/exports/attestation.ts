@@ -74,11 +74,16 @@ export function checkAttestation(files: ReadonlyMap<string, Buffer>, tagManifest
     wrong(ENVELOPE, 'is not an envelope of saasctl')
     return found
   }
-  const { payload, keyId } = parsed
+  const { payload, keyId, signature: enclosed } = parsed
   found.keyId = keyId
-  if (!encodingOf(payload).equals(signed ?? payload)) wrong(SIGNED, 'is not what the envelope holds')
-  if (!envelopeOf(payload, signature ?? payload, keyId).equals(envelope ?? payload))
-    wrong(SIGNATURE, 'is not the signature in the envelope, or the envelope was changed')
+  if (!envelopeOf(payload, enclosed, keyId).equals(envelope ?? payload)) wrong(ENVELOPE, 'is not as saasctl writes it')
+  // Which of two that differ was changed, only the key can tell.
+  const apart = (file: string) => {
+    wrong(file, 'is not what the envelope holds')
+    wrong(ENVELOPE, `does not hold what ${file} says`)
+  }
+  if (!encodingOf(payload).equals(signed ?? payload)) apart(SIGNED)
+  if (!enclosed.equals(signature ?? payload)) apart(SIGNATURE)
   const statement = statementOf(payload)
   if (statement?.subject?.[0]?.digest?.sha512 !== tagManifest) wrong(ENVELOPE, `does not speak of this ${SUBJECT}`)
   found.predicate = statement?.predicate
@@ -87,12 +92,12 @@ export function checkAttestation(files: ReadonlyMap<string, Buffer>, tagManifest
   return found
 }
 
-function parse(envelope: Buffer | undefined): { payload: Buffer; keyId: string } | undefined {
+function parse(envelope: Buffer | undefined): { payload: Buffer; keyId: string; signature: Buffer } | undefined {
   try {
     const { payload, signatures } = JSON.parse(String(envelope))
-    const keyId: unknown = signatures[0].keyid
-    if (typeof payload === 'string' && typeof keyId === 'string')
-      return { payload: Buffer.from(payload, 'base64'), keyId }
+    const [{ keyid, sig }] = signatures
+    if (typeof payload === 'string' && typeof keyid === 'string' && typeof sig === 'string')
+      return { payload: Buffer.from(payload, 'base64'), keyId: keyid, signature: Buffer.from(sig, 'base64') }
   } catch {}
   return undefined
 }

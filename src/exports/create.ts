@@ -102,7 +102,7 @@ export async function createExport(
     await requestExport(context.catalog, row)
     return { id: row.id, operationId: row.operationId, operation: undefined }
   }
-  const local = placeOf(wish.target, '').kind === 'file'
+  const local = wish.target?.startsWith('file:') ?? false
   const { owner, leaseMs } = context.operations.settings
   const claim = local ? { owner, leaseMs } : await context.operations.claim(wait.wait)
   const started = await context.catalog.transaction(context.actor, async tx => {
@@ -138,7 +138,7 @@ async function checkWish({ stores }: Context, wish: ExportWish): Promise<void> {
     if (placeOf(wish.target, 'none').kind === 'store') throw fail('A store takes no folders.', 'Use .tar.gz or .zip.')
   }
   if (wish.target === null) return
-  const place = placeOf(wish.target, '')
+  const place = placeOf(wish.target, 'none')
   if (place.kind === 'file') await refuseExisting(place.path)
   else await stores.open(place.url ?? stores.usual)
 }

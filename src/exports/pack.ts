@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { PassThrough, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
+import { SEAL_COMMENT, seal } from './seal.js'
 
 export const containers = ['folder', 'tar.gz', 'zip'] as const
 export type Container = (typeof containers)[number]
@@ -56,10 +57,15 @@ async function tarPack(top: string, at: Date): Promise<Archive> {
   const { pack } = await import('tar-stream')
   const tar = pack()
   // Half the time of the default level and a tenth more bytes.
-  const output = createGzip({ level: 1 })
+  const gzip = createGzip({ level: 1 })
+  const output = seal('tar.gz')
   tar.on('error', error => output.destroy(error))
-  tar.pipe(output)
-  output.on('close', () => tar.destroy())
+  gzip.on('error', error => output.destroy(error))
+  tar.pipe(gzip).pipe(output)
+  output.on('close', () => {
+    tar.destroy()
+    gzip.destroy()
+  })
   return {
     partBytes: TAR_PART,
     output,
@@ -79,7 +85,7 @@ async function tarPack(top: string, at: Date): Promise<Archive> {
 async function zipPack(top: string, at: Date): Promise<Archive> {
   const { default: yazl } = await import('yazl')
   const zip = new yazl.ZipFile()
-  const output = new PassThrough()
+  const output = seal('zip')
   zip.on('error', (error: Error) => output.destroy(error))
   zip.outputStream.pipe(output)
   return {
@@ -98,7 +104,7 @@ async function zipPack(top: string, at: Date): Promise<Archive> {
       })
       return counted.written()
     },
-    finish: async () => zip.end()
+    finish: async () => zip.end({ comment: SEAL_COMMENT, forceZip64Format: false })
   }
 }
 

@@ -13,11 +13,27 @@ export interface Entry {
   content: AsyncIterable<Buffer>
 }
 
+/** What kind of export a file is by its first bytes, whatever it is called. */
+export async function kindOf(path: string): Promise<'folder' | 'tar.gz' | 'zip'> {
+  const there = await lstat(path).catch(() => undefined)
+  if (!there) throw refused(`There is no ${path}`, 'Name the file or folder of an export.')
+  if (there.isDirectory()) return 'folder'
+  if (!there.isFile()) throw refused(`${path} is neither a file nor a folder`, 'Name the file or folder of an export.')
+  const head = await headOf(path)
+  if (head.subarray(0, 2).equals(Buffer.from([0x1f, 0x8b]))) return 'tar.gz'
+  if (head.subarray(0, 2).toString('latin1') === 'PK') return 'zip'
+  if (head[0] !== 0x30) throw refused(`${path} is no export`, 'An export is a folder, a .tar.gz or a .zip.')
+  throw refused(
+    `${path} is encrypted`,
+    'Open it first: openssl cms -decrypt -binary -inform DER -inkey KEY.pem -in FILE -out FILE.tar.gz'
+  )
+}
+
 /** What an archive may not be: it is read by whoever was sent it. */
 export const limits = {
   entries: 1_000_000,
   /** What a small archive may grow to, and how often its own size a large one. Rows of zeros come to about 200. */
-  freeBytes: 256 * 2 ** 20,
+  freeBytes: 64 * 2 ** 20,
   ratio: 400
 }
 
@@ -26,22 +42,11 @@ export const limits = {
  * names that come twice and what grows beyond all measure are refused as INVALID_INPUT; nothing is written anywhere.
  */
 export async function* entriesOf(path: string): AsyncGenerator<Entry> {
-  const there = await lstat(path).catch(() => undefined)
-  if (!there) throw refused(`There is no ${path}`, 'Name the file or folder of an export.')
-  if (there.isDirectory()) return yield* folderEntries(path)
-  if (!there.isFile()) throw refused(`${path} is neither a file nor a folder`, 'Name the file or folder of an export.')
-  const head = await headOf(path)
-  const names = new Names()
-  if (head.subarray(0, 2).equals(Buffer.from([0x1f, 0x8b])))
-    return yield* tarEntries(createReadStream(path), there.size, names)
-  if (head.subarray(0, 2).toString('latin1') === 'PK') return yield* zipEntries(path, there.size, names)
-  if (head[0] === 0x30) {
-    throw refused(
-      `${path} is encrypted`,
-      'Open it first: openssl cms -decrypt -binary -inform DER -inkey KEY.pem -in FILE -out FILE.tar.gz'
-    )
-  }
-  throw refused(`${path} is no export`, 'An export is a folder, a .tar.gz or a .zip.')
+  const kind = await kindOf(path)
+  if (kind === 'folder') return yield* folderEntries(path)
+  const { size } = await lstat(path)
+  if (kind === 'zip') yield* zipEntries(path, size, new Names())
+  else yield* tarEntries(createReadStream(path), size, new Names())
 }
 
 async function headOf(path: string): Promise<Buffer> {

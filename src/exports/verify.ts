@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
+import { lstat } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { asSaasctlError, SaasctlError } from '../errors.js'
 import { readPublicKey } from '../secrets/signing.js'
 import { attestationFiles, checkAttestation, type Predicate } from './attestation.js'
 import { BAG_DECLARATION, MANIFEST, TAG_MANIFEST, taggedFiles } from './bag.js'
-import { entriesOf } from './unpack.js'
+import { sealHolds } from './seal.js'
+import { entriesOf, kindOf } from './unpack.js'
 
 export interface Problem {
   file: string
@@ -57,13 +60,20 @@ export async function verifyExport(path: string, publicKeyPem?: string): Promise
     if (error.code !== 'CHECK_FOUND') throw error
     problems.push({ file: [...hashes.keys()].at(-1) ?? path, problem: error.message.replace(/\.$/, '') })
   }
-  problems.push(...checkBag(hashes, held))
+  problems.push(...(await checkArchive(path)), ...checkBag(hashes, held))
   const tagManifest = hashes.get(TAG_MANIFEST) ?? ''
   const { problems: doubts, keyId, predicate } = checkAttestation(held, tagManifest, publicKey)
   problems.push(...doubts)
   const intact = problems.length === 0
   const signer = publicKey === undefined ? 'unknown' : intact ? 'signed' : 'wrong'
   return { intact, signer, keyId: keyId ?? null, files: hashes.size, bytes, problems, says: predicate ?? null }
+}
+
+/** An archive that unpacks to the right files and is not, to the byte, what was written. */
+async function checkArchive(path: string): Promise<Problem[]> {
+  const kind = await kindOf(path)
+  if (kind === 'folder' || (await sealHolds(path, kind, (await lstat(path)).size))) return []
+  return [{ file: basename(path), problem: 'was changed, or is not the archive that saasctl wrote' }]
 }
 
 /** Every file that there is must be vouched for, and every one that is vouched for must be there. */
