@@ -44,6 +44,7 @@ export const exportImport: Kind<ImportInput, ImportWork> = {
         const { file } = work.operation.input as ImportInput
         work.rows = await load(work, file, progress)
       },
+      undo: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly', 'owner']),
       commit: async (tx, { operation, rows }) => {
         const { tenantId, file } = operation.input as ImportInput
         const tables = Object.keys(rows).length
