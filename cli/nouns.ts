@@ -47,6 +47,12 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./commands/rollout.js')).rollout
   },
   {
+    name: 'fleet',
+    about: 'All tenants at once: how they stand, how they differ, what they hold',
+    group: 'Tenants:',
+    load: async () => (await import('./commands/fleet.js')).fleet
+  },
+  {
     name: 'export',
     alias: 'exports',
     about: 'A tenant’s data as a signed file: make, verify, bring back',

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Output } from './flags.js'
 import { fit, oneLine, widthOf } from './text.js'
 
@@ -37,6 +38,13 @@ export class Print {
           .map(line => `${oneLine(line)}\n`)
           .join('')
       )
+  }
+
+  /** Rows without end, as they come: one JSON object a line, or one line of names and values. Waits for whoever reads. */
+  async streamed(rows: object[]): Promise<void> {
+    const line = (row: object) => (this.streams ? JSON.stringify(row) : cell(row))
+    const more = this.#stream.write(rows.map(row => `${line(row)}\n`).join(''))
+    if (!more) await once(this.#stream, 'drain')
   }
 
   /** One thing, a line for each of its parts. */

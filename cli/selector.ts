@@ -117,3 +117,27 @@ export async function* tenantPages(
     last = page.at(-1)?.slug
   }
 }
+
+/**
+ * The tenants that a command which changes nothing is for: those named, or those that the selector finds; without either,
+ * all. Page after page. TENANT_NOT_FOUND names a slug that nobody has.
+ */
+export async function selectedPages(
+  saasctl: Saasctl,
+  slugs: string[],
+  flags: SelectorFlags
+): Promise<AsyncIterable<PlacedTenant[]>> {
+  const statuses: TenantStatus[] = ['active', 'suspended']
+  if (slugs.length === 0) {
+    const except = flags.except && { except: flags.except }
+    return tenantPages(saasctl, { statuses, ...selectorOf(flags), ...except }, {})
+  }
+  const chosen = await chosenSlugs(saasctl, slugs, flags, statuses)
+  const { mustFind, inState } = await import('../src/tenants/find.js')
+  const tenants = await Promise.all(
+    chosen.map(async slug => inState(await mustFind(saasctl.catalog, slug), 'looked at', statuses))
+  )
+  return (async function* () {
+    yield tenants
+  })()
+}

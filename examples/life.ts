@@ -3,11 +3,12 @@ import { listTenants } from '../src/catalog/tenants.js'
 import { loadConfig, open, purgeTenant, type Saasctl, SaasctlError } from '../src/index.js'
 import { changeChapter } from './chapters/change.js'
 import { createChapter } from './chapters/create.js'
+import { mysqlChapter } from './chapters/mysql.js'
 import { serveChapter } from './chapters/serve.js'
 import { narrator } from './narrator.js'
 
 /** `npm start`: a tenant's whole life, on real databases, from nothing. May be told again and again. */
-const cast = ['acme', 'globex', 'globex-corp', 'initech']
+const cast = ['acme', 'globex', 'globex-corp', 'initech', 'umbrella']
 
 const next = [
   'npm run example             (the product on port 3000, with curl lines to try)',
@@ -35,10 +36,11 @@ try {
   try {
     await clearStage(saasctl)
     await createChapter(saasctl, voice)
-    await serveChapter(saasctl, voice)
+    const umbrella = await mysqlChapter(saasctl, voice)
+    await serveChapter(saasctl, voice, umbrella)
     await changeChapter(saasctl, voice)
     voice.chapter(
-      `That took ${((performance.now() - begin) / 1000).toFixed(1)} s. Left behind: acme and initech, one warm database. Try next`
+      `That took ${((performance.now() - begin) / 1000).toFixed(1)} s. Left behind: acme, initech${umbrella ? ` and ${umbrella}` : ''}, one warm database. Try next`
     )
     for (const command of next) voice.say(command)
   } finally {

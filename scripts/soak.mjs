@@ -1,9 +1,9 @@
 // Breaks it in every way that the test suite knows, as often as there is time for, on every PostgreSQL of this machine:
 // a kill at every moment of every step of every kind of operation, every message to a server lost once, and kills at
-// random moments. `npm run soak -- --kills 1000 --seed 7 --only points,messages,random`.
+// random moments, of MariaDB too where it is. `npm run soak -- --kills 1000 --seed 7 --only points,messages,random,mysql`.
 import { parseArgs } from 'node:util'
 
-const parts = ['points', 'messages', 'random']
+const parts = ['points', 'messages', 'random', 'mysql']
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '100' },
@@ -23,13 +23,15 @@ const support = name => import(new URL(`../dist/test/support/${name}.js`, import
 const [
   { postgresBinaries },
   { killPoints },
-  { killAndRecover, killStage },
+  { mysqlBinaries },
+  { killAndRecover, killStage, mysqlKillStage },
   { randomFrom, randomKill },
   lose,
   { kinds }
 ] = await Promise.all([
   support('servers'),
   support('kill-points'),
+  support('mariadb-server'),
   support('kill-and-recover'),
   support('random-kill'),
   support('lose-each'),
@@ -80,12 +82,12 @@ async function messages(binaries, title) {
   }
 }
 
-async function randomly(binaries, title) {
+async function randomly(stageOf, title) {
   console.log(`${title}: ${kills} kills at random, seed ${seed}`)
   const random = randomFrom(seed)
   // A new stage now and then keeps the look at the whole fleet a short one.
   for (let done = 0; done < kills; ) {
-    const stage = await killStage(binaries)
+    const stage = await stageOf()
     try {
       for (let here = 0; here < 100 && done < kills; here += 1, done += 1) {
         const { story, hit, findings } = await randomKill(stage, random)
@@ -103,7 +105,12 @@ for (const binaries of await postgresBinaries()) {
   const title = `PostgreSQL ${binaries.version}`
   if (only.includes('points')) await points(binaries, title)
   if (only.includes('messages')) await messages(binaries, title)
-  if (only.includes('random')) await randomly(binaries, title)
+  if (only.includes('random')) await randomly(() => killStage(binaries), title)
+}
+if (only.includes('mysql')) {
+  const [found] = await mysqlBinaries()
+  if (found) await randomly(mysqlKillStage, `MariaDB ${found.version}`)
+  else console.error('NO MARIADB HERE: nothing was killed on one.')
 }
 
 const sum = pattern => [...counts].filter(([what]) => pattern.test(what)).reduce((total, [, count]) => total + count, 0)

@@ -14,6 +14,8 @@ const table: Record<string, () => Promise<unknown>> = {
   'tenant.delete': async () => (await import('./tenants/delete.js')).tenantDelete,
   'tenant.undelete': async () => (await import('./tenants/undelete.js')).tenantUndelete,
   'tenant.purge': async () => (await import('./tenants/purge.js')).tenantPurge,
+  'tenant.adopt': async () => (await import('./tenants/adopt.js')).tenantAdopt,
+  'tenant.release': async () => (await import('./tenants/release.js')).tenantRelease,
   'template.build': async () => (await import('./templates/build.js')).templateBuild,
   'warm.create': async () => (await import('./templates/warm-kinds.js')).warmCreate,
   'warm.migrate': async () => (await import('./templates/warm-kinds.js')).warmMigrate,
@@ -22,6 +24,7 @@ const table: Record<string, () => Promise<unknown>> = {
   'rollout.lane': async () => (await import('./rollouts/lane.js')).rolloutLane,
   'rollout.turn': async () => (await import('./rollouts/turn.js')).rolloutTurn,
   'rollout.head': async () => (await import('./rollouts/head.js')).rolloutHead,
+  'template.reference': async () => (await import('./templates/reference.js')).templateReference,
   'export.create': async () => (await import('./exports/create.js')).exportCreate,
   'export.import': async () => (await import('./exports/import.js')).exportImport,
   'migration.check': async () => (await import('./migrations/operation.js')).migrationCheck

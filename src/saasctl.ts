@@ -55,9 +55,13 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
       engine: engines.engine,
       keys: keyStore(config),
       stores: stores(config),
-      exports: { keepSeconds: config.exportKeep / 1000, path: config.path },
+      path: config.path,
       folders: { templates: config.templates, project: config.project },
-      grace: { deleteSeconds: config.deleteGrace / 1000, slugSeconds: config.slugQuarantine / 1000 }
+      grace: {
+        deleteSeconds: config.deleteGrace / 1000,
+        slugSeconds: config.slugQuarantine / 1000,
+        exportSeconds: config.exportKeep / 1000
+      }
     }
     const operations = new Operations(tools, {
       owner: `${hostname()}:${process.pid}:${uuidv7()}`,

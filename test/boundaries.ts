@@ -56,8 +56,10 @@ function layers(): Record<string, string[]> {
     ['catalog', 'engines', 'secrets', 'stores'],
     ['operations', 'routing'],
     ['databases'],
+    ['archives'],
     ['templates'],
-    ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts', 'exports'],
+    ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts', 'fleet', 'exports'],
+    ['backups'],
     ['embedded']
   ]) {
     for (const part of layer) allowed[part] = [...lower]

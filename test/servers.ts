@@ -187,6 +187,20 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal((await serverByName(catalog, 'second'))?.capacity, null, 'null is no bound')
   })
 
+  t.test('what all routers together may hold is changed by name, and the auditors can read by whom', async t => {
+    t.equal((await serverByName(catalog, 'second'))?.routerConnections, 80)
+    await updateServer(saasctl, 'second', { routerConnections: 150 })
+    t.equal((await serverByName(catalog, 'second'))?.routerConnections, 150)
+    for (const routerConnections of [1, 0, -3, 1.5, 1e9]) {
+      await t.rejects(updateServer(saasctl, 'second', { routerConnections }), { code: 'INVALID_INPUT', exit: 2 })
+    }
+    const [event] = await catalog.query(
+      `select p.payload::jsonb as payload from saasctl.audit_event e join saasctl.audit_payload p using (chain, seq)
+       where e.action = 'server.update' order by e.at desc limit 1`
+    )
+    t.strictSame(event, { payload: { routerConnections: 150 } })
+  })
+
   t.test('a control password copied to another server’s row opens nothing', async t => {
     const { id, controlPassword = Buffer.of() } = (await serverByName(catalog, 'second')) ?? {}
     await catalog.query(

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { packageFolder } from '../src/config.js'
 import { embedded } from '../src/embedded/embedded.js'
+import { mysqlBinaries } from './support/mariadb-server.js'
 import { scratch, skipWithoutPostgres } from './support/servers.js'
 
 if (!(await skipWithoutPostgres(t))) {
@@ -50,7 +51,14 @@ if (!(await skipWithoutPostgres(t))) {
       ]) {
         t.match(said, turn, `${time} time`)
       }
-      t.notMatch(said, /postgres(ql)?:\/\/|password/i, 'no password is told')
+      const onMysql = (await mysqlBinaries()).length > 0
+      t.match(
+        said,
+        onMysql
+          ? /umbrella \(pro\) is active in database t\w+[^]*umbrella issues invoice \d{4}-\d{5} of 535\.50 USD/
+          : /NO MARIADB AND NO MYSQL ON THIS MACHINE/
+      )
+      t.notMatch(said, /(postgres(ql)?|mysql):\/\/|password/i, 'no password is told')
     }
   })
 }

@@ -15,7 +15,7 @@ import { type ControlPlane, type ControlPlaneOptions, controlPlane } from '../..
  */
 export type Medium = 'disk' | 'memory'
 
-const media = {
+export const media = {
   disk: { folder: tmpdir(), config: { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' } },
   memory: {}
 } as const

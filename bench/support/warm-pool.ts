@@ -4,7 +4,7 @@ import { together } from './measure.js'
 import { type BenchPlane, create } from './plane.js'
 
 /** Makes so many databases ready to be claimed, for the template's usual plan. */
-export async function fillPool({ saasctl, row }: BenchPlane, count: number): Promise<void> {
+export async function fillPool({ saasctl, row }: Pick<BenchPlane, 'saasctl' | 'row'>, count: number): Promise<void> {
   const template = await currentTemplate(saasctl, 'standard')
   const plan = await currentPlan(saasctl, template.definition.defaultPlan)
   const filled = await fillWarm(saasctl, row, template, plan, count)
@@ -12,7 +12,7 @@ export async function fillPool({ saasctl, row }: BenchPlane, count: number): Pro
 }
 
 /** Creates a tenant, and makes sure that its database came from the pool. */
-export async function claim(plane: BenchPlane, slug: string): Promise<void> {
+export async function claim(plane: Pick<BenchPlane, 'saasctl'>, slug: string): Promise<void> {
   const { tenant, operation } = await create(plane, slug)
   if (tenant.status !== 'active' || operation.epoch !== 0) throw new Error(`${slug} is not from the pool.`)
 }

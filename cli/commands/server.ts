@@ -21,6 +21,7 @@ interface Options extends PasswordFlags {
   region?: string
   label?: Record<string, string>
   capacity?: number
+  routerConnections?: number
 }
 
 export function server(noun: Command): void {
@@ -38,9 +39,11 @@ export function server(noun: Command): void {
   verb(noun, 'show <name>', 'Show one server', ['server show eu-1']).alias('get').action(withSaasctl(showServer))
   const update = verb(noun, 'update <name>', 'Change where a server is, its login or what it may hold', [
     'server update eu-1 --capacity 3000',
+    'server update eu-1 --router-connections 150',
     'server update eu-1 --password-stdin < new-secret  # tried before it is stored'
   ])
-  passwordFlags(placeFlags(update), 'the new password').action(withSaasctl(updateServer))
+  placeFlags(update).option('--router-connections <n>', 'how many connections all routers together may hold', count)
+  passwordFlags(update, 'the new password').action(withSaasctl(updateServer))
   verb(noun, 'check <name>', 'Look for every right and setting that is needed; exit 8 when one is missing', [
     'server check eu-1'
   ]).action(withSaasctl(checkServer))
@@ -115,9 +118,11 @@ async function showServer({ saasctl, print }: Session, _options: object, name: s
 
 async function updateServer({ saasctl, print }: Session, options: Options, name: string): Promise<void> {
   const { updateServer: update } = await import('../../src/servers/change.js')
-  const { host, port, login, region, capacity, label: labels } = options
+  const { host, port, login, region, capacity, routerConnections, label: labels } = options
   const password = givesPassword(options) ? await readPassword('the new password', options) : undefined
-  printServers({ print }, [await update(saasctl, name, { host, port, login, region, capacity, labels, password })])
+  printServers({ print }, [
+    await update(saasctl, name, { host, port, login, region, capacity, routerConnections, labels, password })
+  ])
 }
 
 async function checkServer(session: Session, _options: object, name: string): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { addAdopt } from './tenant/adopt.js'
 import { addCreate } from './tenant/create.js'
 import { addDelete } from './tenant/delete.js'
 import { addDomain } from './tenant/domain.js'
@@ -11,6 +12,7 @@ import { addUpdate } from './tenant/update.js'
 
 export function tenant(noun: Command): void {
   addCreate(noun)
+  addAdopt(noun)
   addLook(noun)
   addUpdate(noun)
   addMigrate(noun)

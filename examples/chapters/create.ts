@@ -20,7 +20,7 @@ export async function createChapter(saasctl: Saasctl, { chapter, say, tell }: Na
   )
   const create = (slug: string, plan: string) =>
     tell(
-      () => createTenant(saasctl, { slug, plan }, { template: 'standard' }, wait),
+      () => createTenant(saasctl, { slug, plan, engine: 'postgres' }, { template: 'standard' }, wait),
       ({ tenant }) => `${slug} (${plan}) is active in database ${tenant.database}, under logins of its own.`
     )
   await create('acme', 'pro')

@@ -15,9 +15,9 @@ interface Invoice {
   totals: { total: string }
 }
 
-/** The example product serves two tenants through the router; nobody else is told that they exist. */
-export async function serveChapter(saasctl: Saasctl, { chapter, tell }: Narrator): Promise<void> {
-  chapter('One product serves both, over HTTP')
+/** The example product serves two tenants through the router, and one on MySQL where there is one; nobody else is told that they exist. */
+export async function serveChapter(saasctl: Saasctl, { chapter, tell }: Narrator, onMysql?: string): Promise<void> {
+  chapter('One product serves them all, over HTTP')
   const issuer = await demoIssuer()
   const app = await product({ issuers: [issuer.options], domain, level: 'fatal', config: saasctl.config })
   try {
@@ -51,6 +51,14 @@ export async function serveChapter(saasctl: Saasctl, { chapter, tell }: Narrator
       () => issue(initech, '89'),
       invoice => `initech ${said(invoice)}`
     )
+
+    if (onMysql !== undefined) {
+      const neighbour = await arrive(onMysql, 'Raccoon Catering', 'USD')
+      await tell(
+        () => issue(neighbour, '450'),
+        invoice => `${onMysql} ${said(invoice)} The same program and entities, on MySQL.`
+      )
+    }
 
     const list = ({ who }: typeof acme) => ask<Invoice[]>(base, { ...who, path: '/invoices?limit=100' })
     const served = async (of: typeof acme) => expected(200, await list(of)).length

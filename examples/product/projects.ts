@@ -13,9 +13,11 @@ export async function addProject(manager: EntityManager, tenant: Tenant, wish: N
   const { name, customerId = null } = wish
   const limit = tenant.limit('projects')
   if (limit !== null) {
-    // Readers go on; of two who add at the same time the second counts after the first, so both cannot take the last place.
-    await manager.query('lock table projects in share row exclusive mode')
-    if ((await manager.count(projects)) >= limit) {
+    // Of two who add at the same time the second counts after the first, so both cannot take the last place: they meet at the
+    // settings, which every tenant has. Counted by locks, because MySQL would count what was there when the transaction began.
+    await manager.query('select name from settings order by name for update')
+    const lock = { mode: 'pessimistic_read' } as const
+    if ((await manager.find(projects, { select: { id: true }, lock })).length >= limit) {
       throw new Problem(402, 'PLAN_LIMIT', `The plan ${tenant.plan} has room for ${limit} projects.`)
     }
   }

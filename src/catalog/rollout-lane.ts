@@ -91,6 +91,16 @@ export async function takeTargets(q: Queryable, lane: Lane, ids: string[]): Prom
   )
 }
 
+/** Whether the lane may begin more: nobody stopped its rollout or took it over. */
+export async function mayGoOn(q: Queryable, lane: Lane): Promise<boolean> {
+  const rows = await q.query(
+    `select from saasctl.rollout r join saasctl.operation o on o.id = $2 and o.epoch = $3 and o.status = 'running'
+     where r.id = $1 and r.status = 'running'`,
+    [lane.rolloutId, lane.operation.id, lane.operation.epoch]
+  )
+  return rows.length > 0
+}
+
 /** When the next target of the lane is due, in milliseconds from now; undefined when none is left that could be. */
 export async function nextDue(q: Queryable, lane: Lane): Promise<number | undefined> {
   const [row] = await q.query<{ ms: number | null }>(
@@ -111,6 +121,8 @@ export interface Finished {
   error: ErrorRecord | null
   /** For a target that is to be tried again. */
   delayMs: number
+  /** It was taken, and given back before anything was tried. */
+  unbegun?: true
   /** What its schema is now; null when nothing is known to have changed. */
   schema: { migration: string | null; migrationsChecksum: string; fingerprint: string | null } | null
 }
@@ -121,10 +133,11 @@ export async function finishTargets(q: Queryable, lane: Lane, finished: Finished
     `with lane as (
        select o.id from saasctl.operation o where o.id = $1 and o.epoch = $2 and o.status = 'running' for share),
      f as (
-       select * from lane, unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::jsonb[], $9::float8[], $10::text[], $11::text[], $12::text[], $13::boolean[])
-         as f (tenant_id, operation_id, database_id, status, error, delay_ms, migration, checksum, fingerprint, moved)),
+       select * from lane, unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::jsonb[], $9::float8[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::boolean[])
+         as f (tenant_id, operation_id, database_id, status, error, delay_ms, migration, checksum, fingerprint, moved, unbegun)),
      t as (
        update saasctl.rollout_target t set status = f.status, error = f.error, lane_id = null,
+         attempt = t.attempt - case when f.unbegun then 1 else 0 end,
          next_at = clock_timestamp() + make_interval(secs => f.delay_ms / 1000),
          finished_at = case when f.status = 'pending' then null else clock_timestamp() end
        from f where t.rollout_id = $3 and t.tenant_id = f.tenant_id and t.operation_id = f.operation_id returning t.tenant_id),
@@ -149,7 +162,8 @@ export async function finishTargets(q: Queryable, lane: Lane, finished: Finished
       finished.map(one => one.schema?.migration ?? null),
       finished.map(one => one.schema?.migrationsChecksum ?? null),
       finished.map(one => one.schema?.fingerprint ?? null),
-      finished.map(one => one.schema !== null)
+      finished.map(one => one.schema !== null),
+      finished.map(one => one.unbegun === true)
     ]
   )
   if (rows[0]?.done === finished.length) return

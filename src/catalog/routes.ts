@@ -5,7 +5,8 @@ import type { Queryable } from './catalog.js'
 export interface RouteRow {
   tenantId: string
   slug: string
-  status: 'active' | 'suspended' | 'deleted' | 'purging'
+  /** `held`: active, but nobody may be inside for some moments. */
+  status: 'active' | 'held' | 'suspended' | 'deleted' | 'purging'
   revision: number
   plan: string
   planRevision: number

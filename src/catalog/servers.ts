@@ -16,6 +16,8 @@ export interface ServerRow {
   labels: Record<string, string>
   capacity: number | null
   databases: number
+  /** Connections that all routers together may hold on it. */
+  routerConnections: number
   status: 'active' | 'cordoned' | 'removed'
   embedded: boolean
   facts: { version?: string; major?: number; flavour?: string; capabilities?: Capabilities }
@@ -23,7 +25,8 @@ export interface ServerRow {
 }
 
 const columns = `id, name, engine, host, port, tls, maintenance, control_login as "controlLogin",
-  control_password as "controlPassword", region, labels, capacity, databases, status, embedded, facts, created_at as "createdAt"`
+  control_password as "controlPassword", region, labels, capacity, databases,
+  router_connections as "routerConnections", status, embedded, facts, created_at as "createdAt"`
 
 export async function listServers(q: Queryable): Promise<ServerRow[]> {
   return q.query<ServerRow>(`select ${columns} from saasctl.server where status <> 'removed' order by name`)
@@ -47,7 +50,7 @@ export async function everHadServer(q: Queryable): Promise<boolean> {
   return (await q.query('select from saasctl.server limit 1')).length > 0
 }
 
-export type NewServer = Omit<ServerRow, 'databases' | 'status' | 'createdAt'>
+export type NewServer = Omit<ServerRow, 'databases' | 'routerConnections' | 'status' | 'createdAt'>
 
 export async function insertServer(q: Queryable, server: NewServer): Promise<void> {
   await q.query(
@@ -75,7 +78,17 @@ export async function insertServer(q: Queryable, server: NewServer): Promise<voi
 export type ServerChange = Partial<
   Pick<
     ServerRow,
-    'host' | 'port' | 'tls' | 'controlLogin' | 'controlPassword' | 'region' | 'labels' | 'capacity' | 'status' | 'facts'
+    | 'host'
+    | 'port'
+    | 'tls'
+    | 'controlLogin'
+    | 'controlPassword'
+    | 'region'
+    | 'labels'
+    | 'capacity'
+    | 'routerConnections'
+    | 'status'
+    | 'facts'
   >
 >
 
@@ -88,6 +101,7 @@ const changeable: Record<keyof ServerChange, string> = {
   region: 'region',
   labels: 'labels',
   capacity: 'capacity',
+  routerConnections: 'router_connections',
   status: 'status',
   facts: 'facts'
 }

@@ -92,7 +92,9 @@ export async function gather(tools: Tools, databaseId: string): Promise<Database
   const server = await serverById(tools.catalog, database.serverId)
   if (!server) throw new SaasctlError('SERVER_NOT_FOUND', `The catalog has no server ${database.serverId}.`)
   const [engine, access] = await Promise.all([tools.engine(server.engine), serverAccess(tools.keys, server)])
-  return { tools, database, server, engine, access, names: engine.names(databaseId), logins }
+  // An adopted database may have kept a name of its own.
+  const names = { ...engine.names(databaseId), database: database.name }
+  return { tools, database, server, engine, access, names, logins }
 }
 
 async function notBuilt(tools: Tools, templateId: string, server: string): Promise<SaasctlError> {

@@ -2,6 +2,8 @@ import type { Readable } from 'node:stream'
 
 /** One consistent copy of a tenant database, on its way out. */
 export interface Dump {
+  /** What `restore` must be told to read it. */
+  format: string
   /** Ends only after everything went well: what was read until then is whole. Any failure destroys it with one of our errors. */
   stream: Readable
   /** Resolves when the stream has ended well, and fails with what destroyed it. */

@@ -1,10 +1,16 @@
 import type { Readable } from 'node:stream'
 import type { Secret } from '../secret.js'
+import type { Survey, Takeover } from './adoption.js'
 import type { Dump, DumpOptions, RestoreOptions } from './dump.js'
 import type { AppliedMigration, MigrationFile } from './migration.js'
-import type { Snapshot, SnapshotOptions, TableRows } from './snapshot.js'
+import type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
+import type { ShellCommand } from './shell-command.js'
+import type { ReplaceRows, SnapshotVerbs } from './snapshot.js'
 
+export type { Adoption, Release, Survey, Takeover } from './adoption.js'
 export type { AppliedMigration, MigrationFile, MigrationOptions } from './migration.js'
+export type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
+export type { ShellCommand } from './shell-command.js'
 
 /** MySQL and MariaDB are one engine with a flavour found at `server add`. */
 export type EngineName = 'postgres' | 'mysql'
@@ -67,6 +73,10 @@ export interface Capabilities {
   tempFileLimit: boolean
   /** Sessions of tenants can be ended by the control login. */
   terminateSessions: boolean
+  /** A login's statements, of every kind, end after the plan's time by the server's own clock. */
+  statementLimit: boolean
+  /** A session that idles in its transaction is ended by the server after the plan's time. Without it, the router does. */
+  idleTransactionLimit: boolean
 }
 
 export interface ServerFacts {
@@ -127,7 +137,7 @@ export interface Fence {
  * The contract of an engine. No driver error leaves its folder: each becomes one of our codes, scrubbed of secrets,
  * with `retryable` decided by the engine's one table.
  */
-export interface Engine {
+export interface Engine extends SnapshotVerbs {
   readonly name: EngineName
   readonly defaultPort: number
   /** The database that control sessions sit in, unless told otherwise. */
@@ -158,12 +168,21 @@ export interface Engine {
     options: { timeoutMs: number }
   ): Promise<Array<Record<string, unknown>>>
   /**
-   * Logs in as the read-only login and holds one moment of the database for as long as it is read, which the server's own
-   * limits for applications do not shorten. Rows that this login may not see are an error. `end` it; aborting ends it too.
+   * The same for any number of rows: hands them on in batches and waits until each is taken, so that memory stays flat.
+   * `cut` says that there were more than `maxRows`. One statement alone; one that writes is refused by the server.
    */
-  openSnapshot(server: ServerAddress, database: string, as: Credentials, options: SnapshotOptions): Promise<Snapshot>
-  /** The statements that make the schema, as the owner, who changes nothing. TOOL_MISSING names the package of what it takes. */
-  schemaSql(server: ServerAddress, database: string, owner: Credentials, options: DumpOptions): Promise<string>
+  readRows(
+    server: ServerAddress,
+    database: string,
+    as: Credentials,
+    sql: string,
+    options: ReadOptions,
+    take: (rows: Array<Record<string, unknown>>) => Promise<void>
+  ): Promise<{ rows: number; cut: boolean }>
+  /** The schema, read as the database's owner; its facts only when the fingerprint is another than `known`. */
+  describe(server: ServerAddress, database: string, owner: Credentials, known?: string | null): Promise<Schema>
+  /** SQL that would make the found schema the expected one, for a person to review; what loses data is commented out. Pure. */
+  repair(differences: readonly Difference[]): string[]
   /**
    * Dumps the database as its owner, who may change nothing meanwhile: rows, counts and fingerprint of one moment. What is
    * ours in it is left out, but for the ledger of its migrations. Fails before the stream begins when nothing here can.
@@ -176,26 +195,18 @@ export interface Engine {
    * certain from the text; `-- lint-allow: code` in a file's up part silences one. Pure.
    */
   lint(files: readonly MigrationFile[]): LintFinding[]
+  /** What taking over a database that is not ours would change, and what control lacks for it. Reads the system's tables alone. */
+  survey(server: ServerAccess, database: string): Promise<Survey>
+  /** What keeps a database from being given to a role under a name, each with what mends it. */
+  checkHeir(server: ServerAccess, wish: { database: string; name: string; to: string | null }): Promise<Finding[]>
+  /** What a database of this name is called once it is ours: another name where it can be renamed in place. Pure. */
+  adoptedNames(databaseId: string, database: string): DatabaseNames
   /** The connection string for an application, password included as given. */
   dsn(server: ServerAddress, database: string, login: string, password?: string): string
   /** The engine's own shell: program, arguments and environment (the password goes in the environment, never in argv). */
   shell(server: ServerAddress, database: string, as: Credentials, options: { readOnly: boolean }): ShellCommand
   /** Ends idle sessions that the engine keeps for reuse. */
   close(): Promise<void>
-}
-
-export interface ShellCommand {
-  /** Candidates in order; the first found on PATH is run. */
-  programs: string[]
-  args: string[]
-  env: Record<string, string>
-  /**
-   * Environment variable → text of a private file whose path it must hold while the program runs. A `$NAME` in an argument
-   * or in a file after it is that path too.
-   */
-  files?: Record<string, string>
-  /** What to install when none is found, for the error's hint. */
-  install: string
 }
 
 export interface NewLogins {
@@ -245,12 +256,14 @@ export interface ActingSession {
   dropLogins(names: DatabaseNames): Promise<void>
   /** Logs in to the database as its owner, on a connection that carries the same fence. */
   enterDatabase(names: DatabaseNames, owner: Credentials): Promise<OwnerSession>
+  /** Takes a database over that was there before, and gives one back. */
+  readonly takeover: Takeover
   /** Gives the session back. A session in doubt is destroyed. */
   end(): Promise<void>
 }
 
 /** A session inside one tenant database, as its owner: never more. */
-export interface OwnerSession {
+export interface OwnerSession extends ReplaceRows {
   /** In the order they were applied. */
   applied(): Promise<AppliedMigration[]>
   /**
@@ -258,17 +271,20 @@ export interface OwnerSession {
    * Refuses when the ledger does not end at `after` (somebody else migrated meanwhile).
    */
   apply(file: MigrationFile, direction: 'up' | 'down', after: string | null): Promise<void>
+  /** What a ledger of node-pg-migrate says that is not ours; null where there is none. */
+  foreignLedger(): Promise<AppliedMigration[] | null>
+  /** Makes our ledger say just this, and takes a foreign one away that said it. */
+  baseline(applied: ReadonlyArray<{ name: string }>): Promise<void>
   /** Runs the statements of a file as one script: a template's seed. */
   run(sql: string): Promise<void>
   /** Hash of the schema: columns, constraints, indexes, functions, triggers; the same after dump and restore. */
   fingerprint(): Promise<string>
-  /**
-   * Replaces all rows of the database by these and sets its generators of numbers, without running triggers; keys between
-   * tables hold again at the end. Whole or not at all where DDL rolls back. INVALID_INPUT when tables or columns differ.
-   */
-  replaceRows(tables: readonly TableRows[], sequences: Readonly<Record<string, string>>): Promise<void>
+  /** The same thing by thing. */
+  facts(): Promise<SchemaFact[]>
   bytes(): Promise<number>
   /** How many rows each table has, by its qualified name, as `DumpFacts.rows` counts them. */
   rows(): Promise<Record<string, number>>
+  /** Stays the same while no row is written: two of the same mean that nothing was in between. */
+  writes(): Promise<string>
   end(): Promise<void>
 }

@@ -16,7 +16,10 @@ export interface MigrationFile {
 export interface MigrationOptions {
   /** `false` for statements that cannot run in a transaction, such as CREATE INDEX CONCURRENTLY. */
   transaction: boolean
-  /** Milliseconds; 2,000 unless the file says otherwise. */
+  /**
+   * Milliseconds to wait for locks in all, 0 for ever; 2,000 unless the file says otherwise. No single wait is longer than
+   * two seconds, but for what works CONCURRENTLY and keeps nobody out.
+   */
   lockTimeoutMs: number
   statementTimeoutMs: number | null
   /** May run although a later-named file was applied before it. */

@@ -39,6 +39,8 @@ export interface RoutedWay {
   applicationName: string
   /** From the tenant's plan; null leaves what the server says. */
   statementTimeoutMs: number | null
+  /** From the plan too, for engines whose logins cannot have it as their own; null or absent leaves what the server says. */
+  idleInTransactionMs?: number | null
   /** For everything up to the identity row's answer. */
   connectTimeoutMs: number
   /** Statements that a connection keeps prepared on the server at most, where the engine does that; 50. 0 for none. */

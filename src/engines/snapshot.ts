@@ -1,3 +1,6 @@
+import type { DumpOptions } from './dump.js'
+import type { Credentials, ServerAddress } from './engine.js'
+
 /** How a value stands in JSON and CSV; beside `integer` and `boolean` everything is text in JSON, because its numbers lose digits. */
 export type ValueForm =
   /** At most 32 bits: a number in JSON too. */
@@ -88,4 +91,24 @@ export const REDACTED = '[redacted]'
 export interface SnapshotOptions {
   /** Aborted, the session is ended, and whoever reads gets an error. */
   signal: AbortSignal
+}
+
+/** What an engine can do for exports. */
+export interface SnapshotVerbs {
+  /**
+   * Logs in as the read-only login and holds one moment of the database for as long as it is read, which the server's own
+   * limits for applications do not shorten. Rows that this login may not see are an error. `end` it; aborting ends it too.
+   */
+  openSnapshot(server: ServerAddress, database: string, as: Credentials, options: SnapshotOptions): Promise<Snapshot>
+  /** The statements that make the schema, as the owner, who changes nothing. TOOL_MISSING names the package of what it takes. */
+  schemaSql(server: ServerAddress, database: string, owner: Credentials, options: DumpOptions): Promise<string>
+}
+
+/** What the owner of a database can do with an export. */
+export interface ReplaceRows {
+  /**
+   * Replaces all rows of the database by these and sets its generators of numbers, without running triggers; keys between
+   * tables hold again at the end. Whole or not at all where DDL rolls back. INVALID_INPUT when tables or columns differ.
+   */
+  replaceRows(tables: readonly TableRows[], sequences: Readonly<Record<string, string>>): Promise<void>
 }

@@ -30,8 +30,8 @@ export const exportCreate: Kind<ExportInput, ExportWork> = {
   steps: [
     {
       name: 'write the bag',
-      act: async (work, progress) => {
-        work.made = await makeExport(work, progress)
+      act: async (work, progress, signal) => {
+        work.made = await makeExport(work, progress, signal)
       },
       commit: async (tx, work) => {
         const { id, tenantId, masked, reason, target } = work.row
@@ -44,7 +44,7 @@ export const exportCreate: Kind<ExportInput, ExportWork> = {
           rowCount: outcome.rows,
           keyId: outcome.keyId
         }
-        await finishExport(tx, id, done, target === null ? work.tools.exports.keepSeconds : null)
+        await finishExport(tx, id, done, target === null ? work.tools.grace.exportSeconds : null)
         const { store, object, sha512 } = landed
         tx.audit(
           tenantEvent(tenantId, 'export.create', {

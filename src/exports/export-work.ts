@@ -2,7 +2,7 @@ import type { Json } from '../canonical.js'
 import type { ListedExport } from '../catalog/exports.js'
 import { exportById } from '../catalog/exports.js'
 import { confirmEpoch } from '../catalog/ledger.js'
-import { type OperationRow, operationById } from '../catalog/operations.js'
+import type { OperationRow } from '../catalog/operations.js'
 import { type DatabaseParts, gather } from '../databases/work.js'
 import { SaasctlError } from '../errors.js'
 import type { Tools, Work } from '../operations/kind.js'
@@ -15,8 +15,6 @@ export interface ExportInput extends Record<string, Json> {
   slug: string
   exportId: string
 }
-
-const LOOK_MS = 1_000
 
 /** What making an export shares. It acts on no server, so it needs no fence there: it asks the ledger before it names a file. */
 export class ExportWork implements Work {
@@ -41,25 +39,6 @@ export class ExportWork implements Work {
 
   confirm(): Promise<void> {
     return confirmEpoch(this.tools.catalog, this.operation)
-  }
-
-  /** Aborts what `act` does when somebody asks for that, or when the operation is another process's. */
-  async watched<Result>(act: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
-    const stop = new AbortController()
-    const look = async () => {
-      const now = await operationById(this.tools.catalog, this.operation.id).catch(() => this.operation)
-      if (now?.epoch !== this.operation.epoch)
-        stop.abort(new SaasctlError('FENCED', 'Another process took the export over.'))
-      else if (now.cancelRequested) stop.abort(new SaasctlError('CANCELLED', 'The export was cancelled.'))
-    }
-    const timer = setInterval(look, LOOK_MS)
-    try {
-      return await act(stop.signal)
-    } catch (error) {
-      throw stop.signal.aborted ? stop.signal.reason : error
-    } finally {
-      clearInterval(timer)
-    }
   }
 
   async leave(): Promise<void> {

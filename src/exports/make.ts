@@ -15,32 +15,37 @@ export interface Made {
 }
 
 /** Makes the whole file from one moment of the database. What an earlier try left goes first. */
-export async function makeExport(work: ExportWork, progress: (sentence: string) => void): Promise<Made> {
+export async function makeExport(
+  work: ExportWork,
+  progress: (sentence: string) => void,
+  signal: AbortSignal
+): Promise<Made> {
   const { row, tools, place } = work
   await removeTries(tools.stores, place, row.id)
   const parts = await work.parts()
   const template = (await findTenant(tools.catalog, row.tenantId))?.template ?? ''
   const rules = row.masked ? await rulesOf(work, template) : {}
   const masks = await Masks.of(rules, tools.keys, row.tenantId)
-  return work.watched(async signal => {
-    const snapshot = await parts.engine.openSnapshot(
-      parts.access,
-      parts.names.database,
-      await parts.logins.credentials('readonly'),
-      { signal }
-    )
-    try {
-      const { actor, createdAt, reason, formats, id } = row
-      const asked = { by: actor.name, proof: actor.proof, at: createdAt.toISOString(), reason }
-      const wish = { id, formats: formats as LineFormat[], asked }
-      const tenant = { id: row.tenantId, slug: row.slug }
-      const contents: Contents = { parts, tenant, template, export: wish, masks, snapshot, signal, progress }
-      const { landed, outcome } = await land(work, contents)
-      return { landed, outcome, snapshot }
-    } finally {
-      await snapshot.end()
-    }
-  })
+  const snapshot = await parts.engine.openSnapshot(
+    parts.access,
+    parts.names.database,
+    await parts.logins.credentials('readonly'),
+    { signal }
+  )
+  try {
+    const { actor, createdAt, reason, formats, id } = row
+    const asked = { by: actor.name, proof: actor.proof, at: createdAt.toISOString(), reason }
+    const wish = { id, formats: formats as LineFormat[], asked }
+    const tenant = { id: row.tenantId, slug: row.slug }
+    const contents: Contents = { parts, tenant, template, export: wish, masks, snapshot, signal, progress }
+    const { landed, outcome } = await land(work, contents)
+    return { landed, outcome, snapshot }
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  } finally {
+    await snapshot.end()
+  }
 }
 
 async function rulesOf({ tools }: ExportWork, template: string): Promise<MaskRules> {
@@ -68,8 +73,7 @@ async function land(work: ExportWork, contents: Contents): Promise<{ landed: Lan
   }
   const top = `${row.slug}-export-${row.id.slice(-12)}`
   const pack = await archivePack(row.container === 'zip' ? 'zip' : 'tar.gz', top, contents.snapshot.at)
-  const stream =
-    row.certificate === null ? pack.output : await encryptTo(row.certificate, pack.output, tools.exports.path)
+  const stream = row.certificate === null ? pack.output : await encryptTo(row.certificate, pack.output, tools.path)
   const landing = landStream(tools.stores, place, row.id, stream, confirm)
   // Whoever fails first says why; the other ends because of it.
   const writing = writeBag(pack, contents).catch((error: Error) => {

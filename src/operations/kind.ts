@@ -15,10 +15,11 @@ export interface Tools {
   keys: KeyStore
   /** Where backups and exports are kept. */
   stores: Stores
-  exports: { keepSeconds: number; path: string }
+  /** The value of PATH: where programs of the databases are looked for. */
+  path: string
   /** Reads a template's files. Handed in, because folders are configuration. */
   folders: { templates: string; project: string }
-  grace: { deleteSeconds: number; slugSeconds: number }
+  grace: { deleteSeconds: number; slugSeconds: number; exportSeconds: number }
 }
 
 /**
@@ -33,8 +34,11 @@ export interface Work {
 /** One part of an operation. Every part may be repeated: what exists, or is already gone, is success. */
 export interface Step<W extends Work = Work> {
   name: string
-  /** The side effect, on a server. */
-  act?(work: W, progress: (sentence: string) => void): Promise<void>
+  /**
+   * The side effect, on a server. `signal` aborts when it is no longer ours to do, or is to be cancelled and still can be:
+   * a step that takes long ends with the signal's reason.
+   */
+  act?(work: W, progress: (sentence: string) => void, signal: AbortSignal): Promise<void>
   /** What the catalog learns from it, in the same transaction as "done". */
   commit?(tx: Transaction, work: W): Promise<void>
   /** Takes the side effect back. Repeatable, and fine when there is nothing to take back. */

@@ -9,7 +9,8 @@ import { SaasctlError } from '../errors.js'
  */
 export class Lease {
   readonly #timer: NodeJS.Timeout
-  #lost: SaasctlError | undefined
+  readonly #lost = new AbortController()
+  readonly #stopped = new AbortController()
   #renewedAt = performance.now()
   cancelRequested = false
 
@@ -19,10 +20,11 @@ export class Lease {
         const { cancelRequested } = await renewLease(catalog, operation, leaseMs)
         this.#renewedAt = performance.now()
         this.cancelRequested ||= cancelRequested
+        if (cancelRequested) this.#stopped.abort(cancelled(operation))
       } catch (error) {
-        if (error instanceof SaasctlError && error.code === 'FENCED') this.#lost = error
+        if (error instanceof SaasctlError && error.code === 'FENCED') this.#lose(error)
         else if (performance.now() - this.#renewedAt > leaseMs) {
-          this.#lost = new SaasctlError(
+          const lost = new SaasctlError(
             'FENCED',
             `The lease on operation ${operation.id} ran out while the catalog was away.`,
             {
@@ -30,6 +32,7 @@ export class Lease {
               hint: `A worker goes on with it; or run "saasctl operation resume ${operation.id}".`
             }
           )
+          this.#lose(lost)
         }
       }
     }, leaseMs / 3)
@@ -37,10 +40,26 @@ export class Lease {
   }
 
   check(): void {
-    if (this.#lost) throw this.#lost
+    this.#lost.signal.throwIfAborted()
+  }
+
+  /** Aborts when the operation is no longer ours; with `heeding`, when it is to be cancelled too. The reason is an error of ours. */
+  signal({ heeding }: { heeding: boolean }): AbortSignal {
+    return heeding ? this.#stopped.signal : this.#lost.signal
+  }
+
+  #lose(error: SaasctlError): void {
+    this.#lost.abort(error)
+    this.#stopped.abort(error)
   }
 
   end(): void {
     clearInterval(this.#timer)
   }
+}
+
+export function cancelled(operation: OperationRow): SaasctlError {
+  return new SaasctlError('CANCELLED', `${operation.kind} was cancelled; what it had made was taken back.`, {
+    operationId: operation.id
+  })
 }

@@ -4,7 +4,7 @@ import { isOver, type OperationRow, operationById, type StepRow, stepsOf } from 
 import { asSaasctlError, type ErrorRecord, fromRecord, SaasctlError } from '../errors.js'
 import type { Failpoint } from './failpoints.js'
 import type { Kind, Step, Tools, Work } from './kind.js'
-import { Lease } from './lease.js'
+import { cancelled, Lease } from './lease.js'
 import { nextDelay, triesLeft } from './retry.js'
 
 export interface Running {
@@ -118,7 +118,9 @@ class Attempt {
           row.status = 'begun'
         }
         this.#at(step, 'begun')
-        await step.act(work, note => this.#running.onProgress?.({ ...this.#where(step), moment: 'note', note }))
+        const note = (sentence: string) =>
+          this.#running.onProgress?.({ ...this.#where(step), moment: 'note', note: sentence })
+        await step.act(work, note, this.#lease.signal({ heeding: !this.#pastPivot() }))
         this.#at(step, 'acted')
         this.#lease.check()
       }
@@ -252,10 +254,4 @@ class Attempt {
       this.#running.onProgress?.({ ...this.#where(step), moment })
     this.#running.failpoint(this.#kind.name, step.name, moment)
   }
-}
-
-function cancelled(operation: OperationRow): SaasctlError {
-  return new SaasctlError('CANCELLED', `${operation.kind} was cancelled; what it had made was taken back.`, {
-    operationId: operation.id
-  })
 }

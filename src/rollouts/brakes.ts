@@ -1,3 +1,5 @@
+import type { Transaction } from '../catalog/catalog.js'
+import { lockRollout, setRolloutStatus } from '../catalog/rollouts.js'
 import type { Brakes } from './settings.js'
 
 /** A share of fewer targets than this says nothing. */
@@ -17,4 +19,11 @@ export function brakeReason(
     return `${so.failed} of ${so.over} tenants have failed; the brake is at ${percent} %.`
   }
   return undefined
+}
+
+/** Stops a rollout that runs, for whoever follows to see why. */
+export async function brakeRollout(tx: Transaction, id: string, reason: string): Promise<void> {
+  if ((await lockRollout(tx, id))?.status !== 'running') return
+  await setRolloutStatus(tx, id, 'braked', reason)
+  tx.audit({ chain: 'rollout', action: 'rollout.brake', subject: `rollout:${id}`, payload: { reason } })
 }

@@ -1,10 +1,10 @@
 import type { Queryable, Transaction } from '../catalog/catalog.js'
 import { type Head, tenantsElsewhere } from '../catalog/fleet.js'
 import { type OperationRow, open as openOperations, operationColumns } from '../catalog/operations.js'
+import { overlapOf } from '../catalog/rollout-overlap.js'
 import {
   insertRollout,
   lockRollout,
-  openRollout,
   retryFailed,
   setRolloutStatus,
   skipPending,
@@ -22,15 +22,17 @@ import type { KeptFiles } from './schema.js'
 import { cutWaves, type RolloutSettings } from './settings.js'
 import { beginWave, notRunning } from './turn.js'
 
-/** Starts exactly what was planned. ROLLOUT_CHANGED when files or fleet are not what they were; ROLLOUT_BUSY beside another. */
+/**
+ * Starts exactly what was planned. ROLLOUT_CHANGED when files or fleet are not what they were; ROLLOUT_BUSY names a tenant that
+ * is in another rollout, too.
+ */
 export async function startRollout(context: Context, id: string): Promise<Rollout> {
   const planned = await mustFindRollout(context.catalog, id)
   const schemas = await schemasOf(context, planned.template)
   checkFiles(schemas, planned.files, id)
   return change(context, id, 'start', async (tx, rollout) => {
     if (rollout.status !== 'planned') throw notRunning(rollout, 'started')
-    const other = await openRollout(tx, rollout.template)
-    if (other) throw busy(other.id, rollout.template)
+    await checkOverlap(tx, id)
     if (rollout.undoes === null) await checkFleet(tx, rollout, headsOf(schemas, rollout.target))
     await setRolloutStatus(tx, id, 'running')
     await beginWave(tx, context.actor, rollout, 0)
@@ -69,8 +71,7 @@ export async function retryRollout(context: Context, id: string): Promise<Rollou
   checkFiles(await schemasOf(context, planned.template), planned.files, id)
   return change(context, id, 'retry', async (tx, rollout) => {
     if (!['failed', 'braked', 'paused'].includes(rollout.status)) throw notRunning(rollout, 'retried')
-    const other = await openRollout(tx, rollout.template)
-    if (other && other.id !== id) throw busy(other.id, rollout.template)
+    await checkOverlap(tx, id)
     if ((await retryFailed(tx, id, rollout.wave)) === 0) {
       throw new SaasctlError('ROLLOUT_STATE', `Rollout ${id} has no target that failed.`, {
         hint: rollout.status === 'failed' ? 'It is over.' : `Go on with "saasctl rollout resume ${id}".`
@@ -176,9 +177,15 @@ async function checkFleet(tx: Queryable, rollout: Rollout, heads: Head[]): Promi
   )
 }
 
-function busy(id: string, template: string): SaasctlError {
-  return new SaasctlError('ROLLOUT_BUSY', `Another rollout of template ${template} is under way: ${id}.`, {
-    hint: `Wait for it with "saasctl rollout watch ${id}", or abort it.`
+/** Two rollouts of one tenant would each see what the other has done as a change that nobody planned. */
+async function checkOverlap(tx: Queryable, id: string): Promise<void> {
+  const overlap = await overlapOf(tx, id)
+  if (!overlap) return
+  const { rolloutId, slug, tenants } = overlap
+  const others = tenants > 1 ? ` and ${tenants - 1} more tenants are` : ' is'
+  throw new SaasctlError('ROLLOUT_BUSY', `Tenant ${slug}${others} in rollout ${rolloutId}, which is under way.`, {
+    hint: `Wait for it with "saasctl rollout watch ${rolloutId}", abort it, or leave its tenants out.`,
+    data: { rollout: rolloutId }
   })
 }
 

@@ -8,8 +8,8 @@ import type { ActingSession, Engine, Fence, ServerAccess } from '../engines/engi
 import { SaasctlError } from '../errors.js'
 import type { Tools, Work } from '../operations/kind.js'
 import { mustFindRollout } from './find.js'
-import { checkFiles, schemasOf } from './plan.js'
-import type { EngineSchema, KeptFiles } from './schema.js'
+import { schemasOf } from './plan.js'
+import { changedFile, type EngineSchema, type KeptFiles } from './schema.js'
 import type { RolloutSettings } from './settings.js'
 
 export interface LaneInput extends Record<string, Json> {
@@ -30,13 +30,15 @@ export class LaneWork implements Work {
   readonly schema: EngineSchema
   readonly engine: Engine
   readonly concurrency: number
+  /** What is no longer as it was planned, as a sentence: then no database is touched. */
+  readonly change: string | undefined
   readonly #access: ServerAccess
   #session: ActingSession | undefined
 
   private constructor(
     tools: Tools,
     operation: OperationRow<LaneInput>,
-    parts: { rollout: Rollout; schema: EngineSchema; engine: Engine; access: ServerAccess }
+    parts: { rollout: Rollout; schema: EngineSchema; engine: Engine; access: ServerAccess; change: string | undefined }
   ) {
     const { rolloutId, serverId, wave, concurrency } = operation.input
     this.tools = tools
@@ -46,9 +48,9 @@ export class LaneWork implements Work {
     this.schema = parts.schema
     this.engine = parts.engine
     this.#access = parts.access
+    this.change = parts.change
   }
 
-  /** Files that are no longer what was planned stop the lane before it touches a database. */
   static async open(tools: Tools, operation: OperationRow<LaneInput>): Promise<LaneWork> {
     const { rolloutId, serverId } = operation.input
     const [rollout, server] = await Promise.all([
@@ -56,7 +58,6 @@ export class LaneWork implements Work {
       mustFindServer(tools, serverId)
     ])
     const schemas = await schemasOf(tools, rollout.template)
-    checkFiles(schemas, rollout.files, rollout.id)
     const schema = schemas.get(server.engine)
     if (!schema)
       throw new SaasctlError(
@@ -64,7 +65,13 @@ export class LaneWork implements Work {
         `Template ${rollout.template} has no files for server ${server.name}.`
       )
     const [engine, access] = await Promise.all([tools.engine(server.engine), serverAccess(tools.keys, server)])
-    return new LaneWork(tools, operation, { rollout, schema, engine, access })
+    return new LaneWork(tools, operation, {
+      rollout,
+      schema,
+      engine,
+      access,
+      change: changedFile(schemas, rollout.files)
+    })
   }
 
   get session(): ActingSession {

@@ -1,31 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { tenantEvent } from '../catalog/audit.js'
-import type { Transaction } from '../catalog/catalog.js'
-import {
-  countFailures,
-  type Finished,
-  finishTargets,
-  freeLeftTargets,
-  nextDue,
-  takeTargets
-} from '../catalog/rollout-lane.js'
-import { rolloutById, setRolloutStatus } from '../catalog/rollouts.js'
-import { recordChecksums } from '../catalog/templates.js'
+import type PQueue from 'p-queue'
+import { freeLeftTargets, type HeldTarget, mayGoOn, nextDue, takeTargets } from '../catalog/rollout-lane.js'
+import { asSaasctlError, SaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
 import type { Kind } from '../operations/kind.js'
-import { brakeReason } from './brakes.js'
+import { brakeRollout } from './brakes.js'
 import { type LaneInput, LaneWork } from './lane-work.js'
+import { LaneWriter, WRITE_MS } from './lane-writer.js'
 import { type Fingerprints, workTarget } from './target.js'
 import { waveWorked } from './turn.js'
 
-/** At least so often what is finished is written down, and at most so much is lost to a kill and done again. */
-const WRITE_MS = 250
 /** A lane that waits for targets to come due looks at least so often whether the rollout was stopped. */
 const LOOK_MS = 1000
+const LONGEST_QUEUE = 100
 
 /**
  * One wave of a rollout on one server. Targets are rows: whoever takes the lane over goes on where it stood. It only goes
- * forward: what is migrated stays, and a rollout that takes it back is another rollout.
+ * forward: what is migrated stays, and a rollout that takes it back is another rollout. A server that goes away is one event:
+ * the lane stops, and is tried again as a whole.
  */
 export const rolloutLane: Kind<LaneInput, LaneWork> = {
   name: 'rollout.lane',
@@ -44,112 +36,102 @@ export const rolloutLane: Kind<LaneInput, LaneWork> = {
 }
 
 async function workLane(work: LaneWork, progress: (sentence: string) => void): Promise<void> {
-  const { default: PQueue } = await import('p-queue')
-  const { lane, tools, concurrency } = work
+  const { default: Queue } = await import('p-queue')
+  const { tools, lane, change, concurrency } = work
   await freeLeftTargets(tools.catalog, lane)
-  const queue = new PQueue({ concurrency })
-  const fingerprints: Fingerprints = new Map()
-  const writer = new Writer(work, progress)
-  const failure: { error?: unknown } = {}
-  try {
-    for (;;) {
-      if (failure.error) throw failure.error
-      const wanted = concurrency * 2 - queue.size
-      const targets = await takeTargets(
-        tools.catalog,
-        lane,
-        Array.from({ length: wanted }, () => uuidv7())
-      )
-      for (const target of targets) {
-        void queue
-          .add(async () => writer.add(await workTarget(work, target, fingerprints), target.slug))
-          .catch((error: unknown) => {
-            failure.error ??= error
-          })
-      }
-      if (targets.length > 0) await queue.onSizeLessThan(concurrency)
-      else if (queue.pending + queue.size > 0) await Promise.race([queue.onIdle(), sleep(WRITE_MS)])
-      else {
-        await writer.write()
-        const due = await nextDue(tools.catalog, lane)
-        if (due === undefined) return
-        await sleep(Math.min(due, LOOK_MS))
-      }
-      await writer.writeIfDue()
-    }
-  } finally {
-    queue.clear()
-    await queue.onIdle()
-    // What is done is written even when the lane must stop; the fence says whether it still may.
-    if (!failure.error) await writer.write()
-  }
+  if (change) return tools.catalog.transaction(lane.operation.actor, tx => brakeRollout(tx, lane.rolloutId, change))
+  await new Crew(work, new LaneWriter(work, progress), new Queue({ concurrency })).work()
 }
 
-/** Collects what is finished and writes it in batches, with the audit events and the brakes, in one transaction. */
-class Writer {
+/** Works the targets of a lane, as many at a time as the lane may. */
+class Crew {
   readonly #work: LaneWork
-  readonly #progress: (sentence: string) => void
-  #finished: Finished[] = []
-  #writtenAt = performance.now()
+  readonly #writer: LaneWriter
+  readonly #queue: PQueue
+  readonly #waiting = new Map<string, HeldTarget>()
+  readonly #fingerprints: Fingerprints = new Map()
+  /** What stops the lane: it was taken over, or its server is gone. */
+  #failure: SaasctlError | undefined
+  #ring: () => void = () => {}
+  /** What a target takes, in milliseconds; the last ones count most. */
+  #usualMs = WRITE_MS
 
-  constructor(work: LaneWork, progress: (sentence: string) => void) {
+  constructor(work: LaneWork, writer: LaneWriter, queue: PQueue) {
     this.#work = work
-    this.#progress = progress
+    this.#writer = writer
+    this.#queue = queue
   }
 
-  add(finished: Finished, slug: string): void {
-    this.#finished.push(finished)
-    if (finished.status === 'failed') this.#progress(`${slug} failed: ${finished.error?.message ?? ''}`)
+  async work(): Promise<void> {
+    try {
+      while (!this.#failure && (await this.#goOn())) await this.#writer.writeIfDue()
+    } catch (thrown) {
+      this.#failure ??= asSaasctlError(thrown)
+    }
+    this.#queue.clear()
+    await this.#queue.onIdle()
+    if (!this.#failure || this.#failure.code === 'SERVER_UNREACHABLE') {
+      for (const target of this.#waiting.values()) this.#writer.giveBack(target)
+      await this.#writer.write()
+    }
+    if (this.#failure) throw this.#failure
   }
 
-  /** A failure is written at once: the brakes must not act a quarter of a second late, when a hundred more have begun. */
-  async writeIfDue(): Promise<void> {
-    const failed = this.#finished.some(({ status }) => status === 'failed')
-    if (failed || performance.now() - this.#writtenAt >= WRITE_MS) await this.write()
+  /** Takes what is due, or waits for something to happen; false when nothing is left or the rollout was stopped. */
+  async #goOn(): Promise<boolean> {
+    const { tools, lane, concurrency } = this.#work
+    if (this.#writer.braked) return false
+    const wanted = Math.max(1, this.#ahead + concurrency - this.#queue.pending - this.#queue.size)
+    const ids = Array.from({ length: wanted }, () => uuidv7())
+    const targets = await takeTargets(tools.catalog, lane, ids)
+    for (const target of targets) this.#add(target)
+    if (this.#queue.size + this.#queue.pending > 0) {
+      if (targets.length < wanted && !(await mayGoOn(tools.catalog, lane))) return false
+      await this.#nextFinished()
+      return true
+    }
+    await this.#writer.write()
+    const due = await nextDue(tools.catalog, lane)
+    if (due === undefined) return false
+    await sleep(Math.min(due, LOOK_MS))
+    return true
   }
 
-  async write(): Promise<void> {
-    const finished = this.#finished
-    this.#finished = []
-    this.#writtenAt = performance.now()
-    if (finished.length === 0) return
-    const { tools, lane, schema, rollout, engine } = this.#work
-    await tools.catalog.transaction(lane.operation.actor, async tx => {
-      await finishTargets(tx, lane, finished)
-      if (rollout.direction === 'up' && finished.some(({ status }) => status === 'done')) {
-        await recordChecksums(
-          tx,
-          rollout.template,
-          engine.name,
-          schema.upTo(rollout.target ?? schema.files.at(-1)?.name ?? null)
-        )
+  /**
+   * How many wait in the queue: what is worked in the time between two writes. Their tenants are held, so that with slow
+   * migrations it is hardly more than one, and with fast ones not every target costs a question to the catalog.
+   */
+  get #ahead(): number {
+    return Math.min(LONGEST_QUEUE, Math.max(1, Math.ceil((this.#work.concurrency * WRITE_MS) / this.#usualMs)))
+  }
+
+  #add(target: HeldTarget): void {
+    this.#waiting.set(target.tenantId, target)
+    void this.#queue.add(async () => {
+      this.#waiting.delete(target.tenantId)
+      const begun = performance.now()
+      try {
+        const finished = await workTarget(this.#work, target, this.#fingerprints)
+        this.#writer.add(finished, target.slug)
+        if (finished.status === 'pending' && finished.error?.code === 'SERVER_UNREACHABLE') {
+          this.#failure ??= new SaasctlError('SERVER_UNREACHABLE', finished.error.message, { retryable: true })
+        }
+      } catch (thrown) {
+        this.#failure ??= asSaasctlError(thrown)
       }
-      for (const one of finished) {
-        if (one.status === 'pending') continue
-        const payload = { rollout: rollout.id, result: one.status, migration: one.schema?.migration ?? null }
-        tx.audit(tenantEvent(one.tenantId, 'tenant.migrate', payload))
-      }
-      await this.#brake(tx, finished)
+      this.#usualMs += (performance.now() - begun - this.#usualMs) / 8
+      this.#ring()
     })
-    const count = finished.filter(({ status }) => status === 'done').length
-    if (count > 0) this.#progress(`${count} more done`)
   }
 
-  async #brake(tx: Transaction, finished: Finished[]): Promise<void> {
-    const { lane, rollout } = this.#work
-    const now = await rolloutById(tx, rollout.id)
-    let consecutive = now?.consecutiveFailures ?? 0
-    let longest = consecutive
-    for (const { status } of finished) {
-      if (status === 'failed') consecutive += 1
-      else if (status === 'done') consecutive = 0
-      longest = Math.max(longest, consecutive)
-    }
-    const { failed, over } = await countFailures(tx, lane.rolloutId, consecutive)
-    const reason = brakeReason(rollout.settings.brakes, { failed, over, consecutive: longest })
-    if (reason && now?.status === 'running') {
-      await setRolloutStatus(tx, lane.rolloutId, 'braked', reason)
-      tx.audit({ chain: 'rollout', action: 'rollout.brake', subject: `rollout:${lane.rolloutId}`, payload: { reason } })
-    }
+  /** Until the queue has room again, or it is time to write. */
+  async #nextFinished(): Promise<void> {
+    const until = performance.now() + WRITE_MS
+    do {
+      const rung = new Promise<void>(resolve => {
+        this.#ring = resolve
+      })
+      await Promise.race([rung, sleep(WRITE_MS)])
+    } while (this.#queue.size > this.#ahead / 2 && !this.#failure && performance.now() < until)
   }
 }

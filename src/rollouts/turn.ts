@@ -18,6 +18,7 @@ import type { Selector } from '../catalog/tenants.js'
 import { SaasctlError } from '../errors.js'
 import type { Kind, KindHead, Tools, Work } from '../operations/kind.js'
 import { startOperation } from '../operations/start.js'
+import { brakeRollout } from './brakes.js'
 import { mustFindRollout } from './find.js'
 import { passGates } from './gates.js'
 import type { LaneInput, Rollout } from './lane-work.js'
@@ -60,13 +61,8 @@ export const rolloutTurn: Kind<TurnInput, TurnWork> = {
     { name: 'newcomers', act: findNewcomers },
     { name: 'next wave', commit: (tx, work) => nextWave(tx, work) }
   ],
-  failed: async (tx, { input, error, actor }) => {
-    const rollout = await lockRollout(tx, input.rolloutId)
-    if (rollout?.status !== 'running') return
-    const reason = error?.message ?? 'A gate did not open.'
-    await setRolloutStatus(tx, input.rolloutId, 'braked', reason)
-    const payload = { reason, wave: input.wave, actor: actor.name }
-    tx.audit({ chain: 'rollout', action: 'rollout.brake', subject: `rollout:${input.rolloutId}`, payload })
+  failed: async (tx, { input, error }) => {
+    await brakeRollout(tx, input.rolloutId, error?.message ?? 'A gate did not open.')
   }
 }
 

@@ -4,7 +4,7 @@ import { isTrouble, sendFailed, sendNotFound, sendTrouble } from './answers.js'
 import { enter } from './entry.js'
 import { Guards } from './guards.js'
 import type { SecurityEvents } from './observe/events.js'
-import { bindLog, traceIdOf } from './observe/logging.js'
+import { bindLog } from './observe/logging.js'
 import type { Observer } from './observe/observer.js'
 import { agree } from './resolve/agree.js'
 import type { Claim, Identity } from './resolve/claim.js'
@@ -44,6 +44,7 @@ export class Door {
   readonly #options: DoorOptions
   readonly #guards = new Guards()
   readonly #observer: Observer
+  readonly #traceId = () => this.#options.tenants.traceId()
 
   constructor(options: DoorOptions) {
     this.#options = options
@@ -99,6 +100,7 @@ export class Door {
   #conclude(visit: Visit, claims: readonly Claim[], routes: ReadonlyArray<Route | undefined>): void {
     const route = agree(claims, routes)
     if (route instanceof Refusal) this.#refuse(visit, route)
+    else if (route.status === 'held') this.#sendAway(visit, held(route.slug))
     else if (route.status !== 'active') void this.#closed(visit, claims, route)
     else if (this.#letIn(visit, claims, route)) visit.done()
   }
@@ -109,7 +111,7 @@ export class Door {
     const { tenants } = this.#options
     const guard = this.#guards.of(route.tenantId, route.rules.requests)
     const identity = claims.find(claim => claim.identity)?.identity
-    bindLog(request, reply, route, identity?.userId, tenants.traceId() ?? traceIdOf(request.headers['traceparent']))
+    bindLog(request, reply, route, identity?.userId, this.#traceId)
     this.#observer.resolved?.(performance.now() - since, route)
     try {
       guard.enter()
@@ -164,6 +166,11 @@ export class Door {
     if (isTrouble(error)) sendTrouble(reply, error)
     else sendFailed(reply)
   }
+}
+
+/** It takes a few seconds: the database behind the name is about to be another one. */
+function held(slug: string): SaasctlError {
+  return new SaasctlError('TENANT_DOWN', `Tenant ${slug} is held for a moment.`, { retryable: true })
 }
 
 function unavailable({ status, detail, cause }: Refusal): SaasctlError {

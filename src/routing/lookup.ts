@@ -1,5 +1,6 @@
 import type { Revision, RouteKey } from '../catalog/routes.js'
 import { asSaasctlError, SaasctlError } from '../errors.js'
+import { LookupEntries, type LookupEntry } from './lookup-entries.js'
 import { Reloads } from './reloads.js'
 import { isOlder, Told } from './told.js'
 
@@ -30,24 +31,18 @@ export interface LookupOptions<Route extends Routed> {
 /** Who changes a tenant more often than this while it is loaded once is answered with what was loaded last; it is not kept. */
 const TRIES = 5
 
-interface Entry<Route> {
-  route: Route | undefined
-  freshUntil: number
-  usableUntil: number
-}
-
 /**
- * From what a request says to its tenant's route. A hit costs a Map's look; misses are one query however many ask.
+ * From what a request says to its tenant's route. A hit costs one look into a Map; misses are one query however many ask.
  * A load that began before a change may not put the old revision back.
  */
 export class Lookup<Route extends Routed> {
   readonly #options: LookupOptions<Route>
-  readonly #entries = new Map<string, Entry<Route>>()
+  readonly #entries = new LookupEntries<Route>()
   readonly #loading = new Map<string, Promise<Route | undefined>>()
-  /** By tenant: its keys, and the newest revision that anybody has told us of. */
-  readonly #tenants = new Map<string, { keys: Set<string>; newest: number; route: Route | undefined }>()
-  /** Names that lead nowhere. */
-  readonly #absent = new Set<string>()
+  /** By tenant: what leads to it, and the newest revision that anybody has told us of. */
+  readonly #tenants = new Map<string, { ways: Set<LookupEntry<Route>>; newest: number; route: Route | undefined }>()
+  /** What leads nowhere. */
+  readonly #absent = new Set<LookupEntry<Route>>()
   readonly #told = new Told()
   readonly #reloads = new Reloads(tenantIds => this.#reload(tenantIds))
   /** Known routes are given at once, stale or not: a dead catalog must not cost each request a time-out. */
@@ -65,10 +60,9 @@ export class Lookup<Route extends Routed> {
 
   /** The cached route when it is fresh; null for a fresh "no such tenant"; undefined when it must be loaded. */
   peek(key: RouteKey): Route | null | undefined {
-    const name = nameOf(key)
-    const entry = this.#entries.get(name)
+    const entry = this.#entries.get(key)
     if (entry === undefined || entry.freshUntil < performance.now()) return undefined
-    this.#touch(name, entry)
+    entry.used = true
     return entry.route ?? null
   }
 
@@ -77,7 +71,7 @@ export class Lookup<Route extends Routed> {
     const hit = this.peek(key)
     if (hit !== undefined) return hit ?? undefined
     const name = nameOf(key)
-    return (this.catalogDown && this.#usable(name)) || (this.#loading.get(name) ?? this.#load(name, key))
+    return (this.catalogDown && this.#usable(key)) || (this.#loading.get(name) ?? this.#load(name, key))
   }
 
   /** Whether nobody has told us of anything newer: a request that waited must not go the old way. */
@@ -85,7 +79,7 @@ export class Lookup<Route extends Routed> {
     const known = this.#tenants.get(route.tenantId)
     return (
       known?.route !== undefined &&
-      known.keys.size > 0 &&
+      known.ways.size > 0 &&
       Math.max(known.newest, known.route.revision) <= route.revision
     )
   }
@@ -93,14 +87,14 @@ export class Lookup<Route extends Routed> {
   /** Somebody says that the tenant has this revision now; 0 when only that it changed. */
   invalidate(tenantId: string, revision: number): void {
     this.#told.tenant(tenantId, revision)
-    for (const name of this.#absent) this.#entries.delete(name)
+    for (const entry of this.#absent) this.#entries.delete(entry)
     this.#absent.clear()
     const known = this.#tenants.get(tenantId)
     if (!known) return
     if (revision !== 0 && revision <= (known.route?.revision ?? -1)) return
     known.newest = Math.max(known.newest, revision)
-    for (const name of known.keys) this.#entries.delete(name)
-    known.keys.clear()
+    for (const entry of known.ways) this.#entries.delete(entry)
+    known.ways.clear()
     // Those who hold the tenant's connections must hear of it also when nobody asks.
     this.#reloads.add(tenantId)
   }
@@ -138,7 +132,7 @@ export class Lookup<Route extends Routed> {
   /** What is known was compared with the catalog just now, and holds for another while. */
   confirm(): void {
     const now = performance.now()
-    for (const entry of this.#entries.values()) if (entry.route) Object.assign(entry, this.#lifetimes(now))
+    for (const entry of this.#entries) if (entry.route) Object.assign(entry, this.#lifetimes(now))
   }
 
   async #reload(tenantIds: string[]): Promise<void> {
@@ -150,7 +144,7 @@ export class Lookup<Route extends Routed> {
         const route = routes.get(tenantId)
         if (!route) this.#gone(tenantId)
         // Whoever told of something newer meanwhile has asked for it to be loaded once more.
-        else if (!this.#isLate(route, began)) this.#keep(nameOf({ by: 'id', value: tenantId }), route)
+        else if (!this.#isLate(route, began)) this.#keep({ by: 'id', value: tenantId }, route)
       }
     } finally {
       loaded()
@@ -159,7 +153,7 @@ export class Lookup<Route extends Routed> {
 
   async #load(name: string, key: RouteKey): Promise<Route | undefined> {
     const loaded = this.#told.loading()
-    const loading = this.#ask(name, key)
+    const loading = this.#ask(key)
     this.#loading.set(name, loading)
     try {
       return await loading
@@ -169,7 +163,7 @@ export class Lookup<Route extends Routed> {
     }
   }
 
-  async #ask(name: string, key: RouteKey): Promise<Route | undefined> {
+  async #ask(key: RouteKey): Promise<Route | undefined> {
     const before = this.#told.changes
     for (let tries = 1; ; tries += 1) {
       const began = this.#told.changes
@@ -177,14 +171,14 @@ export class Lookup<Route extends Routed> {
       try {
         route = await this.#options.load(key)
       } catch (error) {
-        return this.#stale(name, error)
+        return this.#stale(key, error)
       }
       if (route && this.#isLate(route, began)) {
         if (tries < TRIES) continue
         return route
       }
       if (route === undefined && key.by === 'id') this.#gone(key.value)
-      if (route !== undefined || this.#told.changes === before) this.#keep(name, route)
+      if (route !== undefined || this.#told.changes === before) this.#keep(key, route)
       return route
     }
   }
@@ -196,15 +190,15 @@ export class Lookup<Route extends Routed> {
     return this.#told.since(began, route)
   }
 
-  #usable(name: string): Route | undefined {
-    const entry = this.#entries.get(name)
+  #usable(key: RouteKey): Route | undefined {
+    const entry = this.#entries.get(key)
     if (!entry?.route || entry.usableUntil < performance.now()) return undefined
     this.stale += 1
     return entry.route
   }
 
-  #stale(name: string, thrown: unknown): Route {
-    const usable = this.#usable(name)
+  #stale(key: RouteKey, thrown: unknown): Route {
+    const usable = this.#usable(key)
     if (usable) return usable
     const error = asSaasctlError(thrown)
     throw error.code.startsWith('CATALOG_')
@@ -212,29 +206,29 @@ export class Lookup<Route extends Routed> {
       : new SaasctlError('CATALOG_UNREACHABLE', error.message, { cause: error })
   }
 
-  #keep(name: string, route: Route | undefined): void {
+  #keep(key: RouteKey, route: Route | undefined): void {
     const now = performance.now()
     const { negativeTtlMs, size } = this.#options
     const lifetimes = route
       ? this.#lifetimes(now)
       : { freshUntil: now + negativeTtlMs, usableUntil: now + negativeTtlMs }
-    this.#touch(name, { route, ...lifetimes })
-    this.#absent.delete(name)
-    if (route) this.#know(name, route)
-    else this.#absent.add(name)
-    if (this.#entries.size > size) this.#evict()
+    if (this.#entries.size >= size && !this.#entries.get(key)) this.#evict()
+    const entry = this.#entries.put(key, { route, ...lifetimes })
+    this.#absent.delete(entry)
+    if (route) this.#know(entry, route)
+    else this.#absent.add(entry)
   }
 
-  #know(name: string, route: Route): void {
-    const known = this.#tenants.get(route.tenantId) ?? { keys: new Set<string>(), newest: 0, route: undefined }
+  #know(entry: LookupEntry<Route>, route: Route): void {
+    const known = this.#tenants.get(route.tenantId) ?? { ways: new Set(), newest: 0, route: undefined }
     const before = known.route
     known.route = route
     known.newest = Math.max(known.newest, route.revision)
-    known.keys.add(name)
+    known.ways.add(entry)
     this.#tenants.set(route.tenantId, known)
     if (before && (before.revision !== route.revision || before.planRevision !== route.planRevision)) {
       // Other names of the tenant, as a former slug, may lead to the old route still.
-      for (const other of known.keys) if (other !== name) this.#forget(other, known.keys)
+      for (const other of known.ways) if (other !== entry) this.#forget(other, known.ways)
       this.#options.onChanged(route.tenantId, route)
     }
   }
@@ -242,7 +236,7 @@ export class Lookup<Route extends Routed> {
   #gone(tenantId: string): void {
     const known = this.#tenants.get(tenantId)
     if (!known) return
-    for (const name of known.keys) this.#entries.delete(name)
+    for (const entry of known.ways) this.#entries.delete(entry)
     this.#tenants.delete(tenantId)
     this.#options.onChanged(tenantId, undefined)
   }
@@ -253,26 +247,24 @@ export class Lookup<Route extends Routed> {
     return { freshUntil, usableUntil: freshUntil + staleMs }
   }
 
-  #touch(name: string, entry: Entry<Route>): void {
-    this.#entries.delete(name)
-    this.#entries.set(name, entry)
+  #forget(entry: LookupEntry<Route>, ways: Set<LookupEntry<Route>>): void {
+    this.#entries.delete(entry)
+    ways.delete(entry)
   }
 
-  #forget(name: string, keys: Set<string>): void {
-    this.#entries.delete(name)
-    keys.delete(name)
-  }
-
-  /** The key that was asked for longest ago goes; its tenant with its last one. */
+  /** What nobody has asked for lately goes; its tenant with the last that leads to it. */
   #evict(): void {
-    const [oldest] = this.#entries
-    if (!oldest) return
-    const [name, { route }] = oldest
-    this.#absent.delete(name)
+    const entry = this.#entries.leastUsed()
+    if (!entry) return
+    const { route } = entry
+    this.#absent.delete(entry)
     const known = route && this.#tenants.get(route.tenantId)
-    if (!known) return void this.#entries.delete(name)
-    this.#forget(name, known.keys)
-    if (known.keys.size > 0) return
+    if (!known) {
+      this.#entries.delete(entry)
+      return
+    }
+    this.#forget(entry, known.ways)
+    if (known.ways.size > 0) return
     this.#tenants.delete(route.tenantId)
     // Nobody would hear of its changes any more, so nobody may hold its connections.
     this.#options.onChanged(route.tenantId, undefined)

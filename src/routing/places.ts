@@ -152,6 +152,7 @@ export class Places {
       loginVersion: route.loginVersion,
       applicationName,
       statementTimeoutMs: route.rules.limits.statementTimeoutMs,
+      idleInTransactionMs: route.rules.limits.idleInTransactionMs,
       connectTimeoutMs
     }
   }

@@ -65,7 +65,8 @@ export function routeOf(row: RouteRow, keys: KeyStore): Route {
       row.loginVersion,
       address,
       rules.limits.connections,
-      rules.limits.statementTimeoutMs
+      rules.limits.statementTimeoutMs,
+      rules.limits.idleInTransactionMs
     ]),
     credentials: async () => {
       const { databaseId, keyVersion: version, wrapped, masterKeyId, login, loginVersion, sealed } = row

@@ -183,7 +183,7 @@ export class Tenants {
   /** Lends the tenant's database until the callback settles; for jobs and scripts. TENANT_REFUSED when it is not to be had. */
   async use<T>(slugOrId: string, work: (session: TenantSession) => Promise<T>): Promise<T> {
     const route = await this.find({ by: isUuid(slugOrId) ? 'id' : 'slug', value: slugOrId })
-    if (route?.status !== 'active') throw refused(slugOrId)
+    if (route?.status !== 'active') throw refused(slugOrId, route)
     const session = this.session(route)
     // For callbacks that take it apart: `({ tenant, transaction }) => …`.
     session.db = session.db.bind(session)
@@ -222,7 +222,7 @@ export class Tenants {
     let route: Route | undefined = asked
     for (let tries = 1; ; tries += 1) {
       if (!this.#lookup.isCurrent(route)) route = await this.find({ by: 'id', value: asked.tenantId })
-      if (route?.status !== 'active') throw refused(asked.slug)
+      if (route?.status !== 'active') throw refused(asked.slug, route)
       checkSchema(route, this.#schema)
       const pool = this.#places.ready(route) ?? (await this.#places.pool(route))
       if ((this.#lookup.isCurrent(route) && !pool.draining) || tries === WAYS) return [route, pool]
@@ -283,7 +283,10 @@ export class Tenants {
   }
 }
 
-function refused(slugOrId: string): SaasctlError {
+function refused(slugOrId: string, route?: Route): SaasctlError {
+  if (route?.status === 'held') {
+    return new SaasctlError('TENANT_DOWN', `Tenant ${route.slug} is held for a moment.`, { retryable: true })
+  }
   return new SaasctlError('TENANT_REFUSED', `There is no active tenant ${quoteInput(slugOrId)}.`, {
     hint: `Look at it with "saasctl tenant show".`
   })

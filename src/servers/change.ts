@@ -15,6 +15,8 @@ export interface ServerUpdate {
   port?: number | undefined
   region?: string | undefined
   capacity?: number | null | undefined
+  /** What all routers together may hold on it; at least 2. They hear of it when they renew their shares. */
+  routerConnections?: number | undefined
   labels?: Record<string, string> | undefined
   login?: string | undefined
   password?: Secret | undefined
@@ -25,6 +27,7 @@ export async function updateServer(context: Context, name: string, update: Serve
   const server = await findServer(context.catalog, name)
   const { login, password, ...plain } = update
   if (update.labels) parseLabels(update.labels)
+  if (update.routerConnections !== undefined) checkConnections(update.routerConnections)
   const change: ServerChange = {
     ...plain,
     ...(login !== undefined && { controlLogin: login }),
@@ -39,6 +42,13 @@ export async function updateServer(context: Context, name: string, update: Serve
     ...plain,
     ...(login !== undefined && { login })
   } as Json)
+}
+
+function checkConnections(count: number): void {
+  if (Number.isInteger(count) && count >= 2 && count <= 100_000) return
+  throw new SaasctlError('INVALID_INPUT', `Routers cannot share ${count} connections: it must be 2 to 100,000.`, {
+    hint: 'It is less than the max_connections of the server: others want to log in there, too.'
+  })
 }
 
 /** New databases go elsewhere; those that are there stay and work. Twice is OK. */

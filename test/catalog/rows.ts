@@ -58,7 +58,7 @@ const tables: Record<string, { table: string; without?: Record<string, string> }
     table: 'instance',
     without: { one: 'there is one row', created_at: 'for people who read the table', adopted_at: 'as well' }
   },
-  ServerRow: { table: 'server', without: { router_connections: 'the routers’ function reads it' } },
+  ServerRow: { table: 'server' },
   TemplateRow: { table: 'template' },
   PlanRow: { table: 'plan' },
   TenantRow: {

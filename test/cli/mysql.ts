@@ -99,7 +99,7 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
     const changed = await json<Outcome>(['tenant', 'update', 'acme', '--plan', 'large'])
     t.equal(changed.operation.kind, 'tenant.limits')
     const [row] = await server.root(`show create user '${database}a'@'%'`)
-    t.match(Object.values(row ?? {})[0], /MAX_USER_CONNECTIONS 8 MAX_STATEMENT_TIME 8/)
+    t.match(Object.values(row ?? {})[0], /MAX_USER_CONNECTIONS 9 MAX_STATEMENT_TIME 8/)
   })
 
   await t.test('the product grows: a migration is applied and undone', async t => {

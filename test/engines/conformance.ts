@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { type LoginRole, loginRoles } from '../../src/engines/engine.js'
 import { SaasctlError } from '../../src/errors.js'
@@ -336,6 +337,30 @@ async function migrations(t: Test, running: RunningEngine) {
       await owner.apply(sql.notesPinned, 'down', sql.notesPinned.name)
     })
     t.strictSame(await names(), [sql.notes.name])
+  })
+
+  t.test('a migration that may wait for a lock lets those pass who come after it, and gets it in the end', async t => {
+    const b = await make(running)
+    t.teardown(() => drop(running, b))
+    await migrate(running, b, [sql.notes])
+    const [holder, reader] = [
+      await running.hold(b.names.database, b.as('app_a')),
+      await running.hold(b.names.database, b.as('app_b'))
+    ]
+    await holder.query('begin')
+    await holder.query('select * from notes')
+    const patient = { ...sql.notesPinned, options: { ...sql.notesPinned.options, lockTimeoutMs: 10_000 } }
+    let over = false
+    const applied = inside(running, b, owner => owner.apply(patient, 'up', sql.notes.name)).finally(() => {
+      over = true
+    })
+    // Until it stands in the queue; when it does not yet, the read below proves less and harms nothing.
+    await sleep(700)
+    await reader.query('select * from notes')
+    t.notOk(over, 'a read that queued behind it went before it')
+    await holder.query('commit')
+    await applied
+    await Promise.all([holder.close(), reader.close()])
   })
 
   t.test('a migration without a down part is not undone', async t => {

@@ -6,6 +6,7 @@ import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import mysql from 'mysql2/promise'
 import t, { type Test } from 'tap'
+import { packageFolder } from '../../src/config.js'
 import { loginRoles } from '../../src/engines/engine.js'
 import { scrub } from '../../src/engines/mysql/errors.js'
 import { recordsOf } from '../../src/engines/mysql/names.js'
@@ -36,6 +37,9 @@ if (!(await skipWithoutMysql(t))) {
     })
     await t.test(`${binaries.flavour} ${binaries.version}, checked`, t => check(t, binaries))
     await t.test(`${binaries.flavour} ${binaries.version} with other settings`, t => otherSettings(t, binaries))
+    if (binaries.flavour === 'mariadb') {
+      await t.test('the MariaDB of docker-compose.yml', t => composed(t, binaries))
+    }
     await t.test(`${binaries.flavour} ${binaries.version} with TLS`, t => tls(t, binaries))
   }
 }
@@ -147,10 +151,10 @@ async function logins(t: Test, running: RunningMysql) {
     await session.setLimits(a.names, { ...limits, connections: 3, statementTimeoutMs: 1_500 })
     const described = async () =>
       String(Object.values((await running.admin(`show create user '${a.names.logins.app_a}'@'%'`))[0] ?? {})[0])
-    t.match(await described(), /MAX_USER_CONNECTIONS 3/)
+    t.match(await described(), /MAX_USER_CONNECTIONS 4 /)
     if (server.flavour === 'mariadb') t.match(await described(), /MAX_STATEMENT_TIME 1\.5/)
     await session.setLimits(a.names, { ...limits, connections: 4, statementTimeoutMs: null })
-    t.match(await described(), /MAX_USER_CONNECTIONS 4/)
+    t.match(await described(), /MAX_USER_CONNECTIONS 5/)
     t.notMatch(await described(), /MAX_STATEMENT_TIME/)
   })
 
@@ -393,6 +397,30 @@ async function check(t: Test, binaries: MysqlBinaries) {
     for (const { fix } of errors) await running.admin(fix ?? '')
     t.notOk((await found()).some(({ level }) => level === 'error'))
   })
+}
+
+/** What the container is set up with, on a server that is not one. */
+async function composed(t: Test, binaries: MysqlBinaries) {
+  const folder = join(packageFolder, 'docker', 'tenants-mysql')
+  const lines = (await readFile(join(folder, 'server.cnf'), 'utf8')).split('\n').filter(line => / = /.test(line))
+  const options = lines.map(line => `--${line.replace(/ = /, '=').replace('/run/mysqld', '/tmp')}`)
+  const durable = '--innodb-flush-log-at-trx-commit=1'
+  const running = await startMysqlEngine([durable, ...options], binaries)
+  t.teardown(() => running.stop())
+  // As the image does: the script is read into a shell that has a function for SQL.
+  const script = (await readFile(join(folder, 'init', '10-control.sh'), 'utf8')).replace(
+    '/run/secrets/',
+    `${t.testdir({ tenants_password: 'abc123' })}/`
+  )
+  const { stdout } = await run('/bin/sh', ['-c', `docker_process_sql() { cat; }\n${script}`])
+  await running.admin(`drop user saasctl_server@'%'`)
+  await running.admin(stdout)
+  const control = { login: 'saasctl_server', password: new Secret('abc123') }
+  t.strictSame(
+    (await running.engine.check({ ...running.access, control })).filter(({ level }) => level !== 'ok'),
+    [],
+    'the check finds nothing to mend'
+  )
 }
 
 /** A server whose own defaults are none of ours. */

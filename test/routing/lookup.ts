@@ -3,6 +3,7 @@ import t from 'tap'
 import type { RouteKey } from '../../src/catalog/routes.js'
 import { SaasctlError } from '../../src/errors.js'
 import { Lookup, type LookupOptions, type Routed } from '../../src/routing/lookup.js'
+import { eventually } from '../support/eventually.js'
 
 /** The lookup against a table of routes that the test changes under its feet; no database is imitated, only answers are. */
 interface Row extends Routed {
@@ -203,7 +204,10 @@ t.test('a change of a plan with many tenants is a few questions, and everybody h
   state.loads = 0
   lookup.invalidatePlan('free')
   lookup.invalidatePlan('free')
-  await sleep(50)
+  await eventually(
+    async () => state.changed.length,
+    changed => changed >= tenantIds.length
+  )
   t.strictSame(state.batches, [500, 500, 200])
   t.equal(state.loads, 0)
   t.equal(state.changed.length, 1_200)
@@ -220,7 +224,10 @@ t.test('what changes while it is loaded again is loaded once more', async t => {
     await undefined
     await undefined
   }
-  await sleep(20)
+  await eventually(
+    async () => lookup.peek({ by: 'id', value: 'a' })?.revision,
+    revision => revision === 3
+  )
   t.strictSame(state.batches, [1, 1])
   t.equal(lookup.peek({ by: 'id', value: 'a' })?.revision, 3)
 })

@@ -220,6 +220,8 @@ async function between(t: Test, { routing, tenants, sessions }: MysqlServer) {
 
 async function limits(t: Test, { routing, running, tenants }: MysqlServer) {
   const [a, b] = tenants as [MysqlTenant, MysqlTenant]
+  const sessionsWithTransactions = async () =>
+    Number((await running.root('select count(*) as n from information_schema.innodb_trx'))[0]?.['n'])
 
   t.test('a tenant’s own limit is told apart from the server’s', async t => {
     await running.root(`alter user ${a.as.login} with max_user_connections 1`)
@@ -231,6 +233,52 @@ async function limits(t: Test, { routing, running, tenants }: MysqlServer) {
     await one.close()
     await closing
     await running.root(`alter user ${a.as.login} with max_user_connections 20`)
+  })
+
+  t.test('statements are stopped also when all connections but one are busy, one after the other', async t => {
+    await running.root(`alter user ${b.as.login} with max_user_connections 4`)
+    const busy = [await routing.open(b.way()), await routing.open(b.way()), await routing.open(b.way())]
+    const ended = busy.map(one => t.rejects(rows(one, 'select sleep(600)')))
+    await sleep(20)
+    await Promise.all(busy.map(one => one.close()))
+    await Promise.all(ended)
+    t.same(await running.root(`select info from information_schema.processlist where user = '${b.as.login}'`), [])
+    await running.root(`alter user ${b.as.login} with max_user_connections 20`)
+  })
+
+  t.test('a statement is stopped as soon as there is room for who stops it', async t => {
+    await running.root(`alter user ${b.as.login} with max_user_connections 2`)
+    const [one, other] = [await routing.open(b.way()), await routing.open(b.way())]
+    const stopped = t.rejects(rows(one, 'select sleep(600)'))
+    await sleep(20)
+    const closing = one.close()
+    await sleep(100)
+    await other.close()
+    await Promise.all([closing, stopped])
+    t.same(await running.root(`select info from information_schema.processlist where user = '${b.as.login}'`), [])
+    await running.root(`alter user ${b.as.login} with max_user_connections 20`)
+  })
+
+  t.test('who leaves a transaction open and does nothing is put out: by the server, or else by the router', async t => {
+    for (const kept of [true, false]) {
+      const connection = await opened(t, routing, a.way({ idleInTransactionMs: 900 }))
+      t.match(await rows(connection, 'select @@idle_transaction_timeout as s'), [{ s: 1 }])
+      if (!kept) await rows(connection, 'set session idle_transaction_timeout = 0')
+      const ended = new Promise<void>(resolve => connection.onEnd(resolve))
+      await rows(connection, 'start transaction')
+      await rows(connection, 'select count(*) from notes for update')
+      t.equal(connection.inTransaction, true)
+      await ended
+      t.equal(connection.inDoubt, true)
+      await none(t, sessionsWithTransactions)
+    }
+    const working = await opened(t, routing, a.way({ idleInTransactionMs: 300 }))
+    await rows(working, 'set session idle_transaction_timeout = 0')
+    await rows(working, 'start transaction')
+    for (let turn = 0; turn < 15; turn += 1) await rows(working, 'do sleep(0.1)')
+    t.equal(working.inDoubt, true, 'in a transaction')
+    t.match(await rows(working, 'select 1 as one'), [{ one: 1 }], 'and who works in it is left alone')
+    await rows(working, 'rollback')
   })
 
   t.test('a server that is full says so', async t => {

@@ -332,6 +332,30 @@ async function twoAtOnce(t: Test, server: MysqlServer, template: EntityTemplate)
     })
   })
 
+  t.test('rows may be locked for reading and for writing, and whoever will not wait need not', async t => {
+    await each(async ({ db }) => {
+      for (const mode of ['pessimistic_read', 'pessimistic_write'] as const) {
+        await db.transaction(async manager => {
+          const holder = manager.getRepository(Tags)
+          t.equal((await holder.find({ take: 2, lock: { mode } })).length, 2)
+          const other = (onLocked: 'nowait' | 'skip_locked') =>
+            db.transaction(another =>
+              another.getRepository(Tags).find({ lock: { mode: 'pessimistic_write', onLocked }, order: { id: 'ASC' } })
+            )
+          await t.rejects(other('nowait'), orm.QueryFailedError)
+          t.ok((await other('skip_locked')).length < 27)
+        })
+      }
+      await db.transaction(async manager => {
+        await manager.getRepository(Tags).find({ lock: { mode: 'pessimistic_write' } })
+        const reading = (onLocked: 'nowait' | 'skip_locked') =>
+          db.transaction(another => another.getRepository(Tags).find({ lock: { mode: 'pessimistic_read', onLocked } }))
+        await t.rejects(reading('nowait'), orm.QueryFailedError)
+        t.same(await reading('skip_locked'), [])
+      })
+    })
+  })
+
   t.test('rows may be read as a stream, in a query builder’s or a runner’s', async t => {
     await each(async ({ db, name }) => {
       const seen: string[] = []

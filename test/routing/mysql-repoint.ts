@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from 'mysql2'
 import t, { type Test } from 'tap'
@@ -17,6 +18,7 @@ if (!(await skipWithoutMysql(t))) {
   t.teardown(() => server.stop())
   await t.test('what is left of the former tenant', t => nothingLeft(t, server))
   await t.test('what stands in the way', t => inTheWay(t, server))
+  await t.test('in one message', t => inOneMessage(t, server))
   await t.test('in a budget', t => inBudget(t, server))
   await t.test('many tenants on few connections', manyTenants)
 }
@@ -194,6 +196,85 @@ async function inTheWay(t: Test, { routing, running, tenants, sessions }: MysqlS
     t.not(other, connection)
     t.equal(connection.inDoubt, true)
   })
+}
+
+async function inOneMessage(t: Test, { routing, tenants }: MysqlServer) {
+  const [a, b] = tenants as [MysqlTenant, MysqlTenant]
+
+  t.test('from the second time on, the server is asked once and answers once', async t => {
+    const connection = await opened(t, routing.open(a.way()))
+    const { stream } = clientOf(connection) as unknown as { stream: { write(...all: unknown[]): unknown } }
+    const messages: number[] = []
+    const { write } = stream
+    stream.write = (...all) => {
+      messages.push(all.length)
+      return write.apply(stream, all)
+    }
+    const counts: number[] = []
+    for (const tenant of [b, a, b]) {
+      messages.length = 0
+      t.equal(await routing.repoint(connection, tenant.way()), connection)
+      counts.push(messages.length)
+      t.match(await rows(connection, 'select current_user() as login'), [{ login: `${tenant.as.login}@%` }])
+    }
+    t.same(counts, [2, 1, 1])
+    await t.rejects(routing.repoint(connection, a.way({ databaseId: uuidv7() })), { code: 'IDENTITY_WRONG' })
+    t.equal(connection.inDoubt, true, 'also then, another identity is seen')
+  })
+
+  t.test('a wrong password is refused also when it was sent before it was asked for', async t => {
+    const connection = await routing.open(a.way())
+    await routing.repoint(connection, b.way())
+    const as = { login: a.as.login, password: new Secret('wrong') }
+    await t.rejects(routing.repoint(connection, a.way({ as })), { code: 'SERVER_DENIED' })
+    t.equal(connection.inDoubt, true)
+    const other = await opened(t, routing.open(a.way()))
+    await routing.repoint(other, b.way())
+    t.equal(await routing.repoint(other, a.way()), other, 'and the next one is as quick as before')
+  })
+
+  t.test(
+    'a server that asks otherwise than before is not believed: the connection is closed, and another opened',
+    async t => {
+      const said: string[] = []
+      const same = 'saltsaltsaltsaltsalt'
+      const asks = [same, same, 'anothersaltanothersa']
+      const packet = (number: number, body: string) =>
+        Buffer.concat([Buffer.from([body.length & 255, body.length >> 8, 0, number]), Buffer.from(body, 'latin1')])
+      const ok = (number: number) => packet(number, '\0\0\0\x02\0\0\0')
+      const rogue = createServer(socket => {
+        said.push('greeting')
+        const fields = `${'\0'.repeat(10)}saltsaltsalt\0mysql_native_password\0`
+        socket.write(packet(0, `\x0a8.0.99\0\x01\0\0\0saltsalt\0\xff\xf7\x2d\x02\0\xff\x81\x15${fields}`))
+        let proven = 2
+        socket.on('error', () => {})
+        socket.on('data', data => {
+          const [first, more] = [data.readUIntLE(0, 3) + 4, data.length]
+          const changes = data[4] === 0x11 && data[3] === 0
+          if (changes) socket.write(packet(1, `\xfemysql_native_password\0${asks.shift()}\0`))
+          if (changes) said.push(more > first ? 'at once' : 'asked first')
+          if (changes) proven = 3
+          if (more > first) socket.write(Buffer.concat([ok(proven), ok(1)]))
+          else if (data[4] === 3) socket.write(ok(1))
+          else if (!changes) socket.write(ok(proven))
+        })
+      })
+      await new Promise<void>(resolve => rogue.listen(0, '127.0.0.1', resolve))
+      t.teardown(() => rogue.close())
+      const { port } = rogue.address() as AddressInfo
+      const way = (tenant: MysqlTenant) =>
+        tenant.way({ address: { host: '127.0.0.1', port, tls: { mode: 'disable' } } })
+      const connection = await routing.open(way(a))
+      t.equal(await routing.repoint(connection, way(b)), connection)
+      t.equal(await routing.repoint(connection, way(a)), connection)
+      const other = await routing.repoint(connection, way(b))
+      t.not(other, connection)
+      t.equal(connection.inDoubt, true)
+      t.same(said, ['greeting', 'asked first', 'at once', 'at once', 'greeting'])
+      clientOf(other).destroy()
+      await other.close()
+    }
+  )
 }
 
 async function inBudget(t: Test, server: MysqlServer) {

@@ -51,11 +51,15 @@ export async function skipWithoutMysql(test: typeof t): Promise<boolean> {
 const light = ['--innodb-flush-log-at-trx-commit=0', '--innodb-doublewrite=0', '--innodb-buffer-pool-size=64M']
 
 /** Starts a private server with a copy of a cached data folder: about 0.4 s, and 2 s more at the very first time. */
-export async function startMariadb(options: string[] = [], binaries?: MysqlBinaries): Promise<MariadbServer> {
+export async function startMariadb(
+  options: string[] = [],
+  binaries?: MysqlBinaries,
+  parent = scratch
+): Promise<MariadbServer> {
   const chosen = binaries ?? (await mysqlBinaries())[0]
   if (!chosen) throw new Error('No MariaDB or MySQL was found; ask skipWithoutMysql first.')
   const template = await templateOf(chosen)
-  const folder = await mkdtemp(join(scratch, 'saasctl-test.'))
+  const folder = await mkdtemp(join(parent, 'saasctl-test.'))
   if (user) await chown(folder, user.uid, user.gid)
   const stop = watch(folder, 'server.pid')
   const dataDir = join(folder, 'data')

@@ -39,7 +39,7 @@ export async function randomKill(stage: KillStage, random: () => number): Promis
   const pick = <T>(choices: T[]) => choices[Math.floor(random() * choices.length)] as T
   const kind = pick(kinds.names)
   const after = Math.round(random() ** 2 * longestMs)
-  const victim = random() < 0.1 ? 'server' : 'process'
+  const victim = victimOf(stage, random())
   const successor = random() < 0.25 ? 'worker' : 'next process'
   const story = `${kind}, the ${victim} killed after ${after} ms, finished by the ${successor}`
 
@@ -47,9 +47,10 @@ export async function randomKill(stage: KillStage, random: () => number): Promis
   const child = startVerb(plane.env, verb, argument)
   await child.says(({ opened }) => opened === true)
   await sleep(after)
-  if (victim === 'server') {
-    plane.server.kill('SIGKILL')
-    await plane.server.restart()
+  if (victim !== 'process') {
+    const server = victim === 'MariaDB' && stage.mysql ? stage.mysql : plane.server
+    server.kill('SIGKILL')
+    await server.restart()
     stage.serverKilled = true
   }
   child.kill('SIGKILL')
@@ -58,8 +59,14 @@ export async function randomKill(stage: KillStage, random: () => number): Promis
   if (successor === 'worker') await withWorker(await plane.another(), () => untilNothingIsOpen(stage))
   await settle(saasctl)
   if (mends) await doVerb(saasctl, verb, argument)
-  const findings = await fleetAudit(plane, { folders: !stage.serverKilled })
+  const findings = await fleetAudit(plane, { mysql: stage.mysql, folders: !stage.serverKilled })
   return { story, hit: signal === 'SIGKILL', findings }
+}
+
+/** The process mostly; where the tenants have a server of their own, that one as often. */
+function victimOf({ mysql }: KillStage, chance: number): 'process' | 'server' | 'MariaDB' {
+  if (chance < 0.1) return 'server'
+  return mysql && chance < 0.5 ? 'MariaDB' : 'process'
 }
 
 /** The first questions after a restart may meet connections that died with the server. */

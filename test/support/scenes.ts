@@ -74,6 +74,7 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
     await stage.openLogin(`${database}a`)
     return { verb: 'doctor', argument: {}, mends: true }
   },
+  'template.reference': async () => ({ verb: 'reference', argument: {} }),
   'export.create': async stage => ({ verb: 'export', argument: { slug: await tenant(stage, 'active') } }),
   'export.import': async stage => ({ verb: 'import', argument: { slug: newSlug(), file: await exported(stage) } }),
   'migration.check': async () => ({ verb: 'check', argument: {} })

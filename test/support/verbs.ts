@@ -1,6 +1,8 @@
 import type { Json } from '../../src/canonical.js'
 import type { OperationRow } from '../../src/catalog/operations.js'
+import { listServers } from '../../src/catalog/servers.js'
 import { startDrop } from '../../src/databases/drop.js'
+import { migrationsChecksum } from '../../src/databases/plan-migrations.js'
 import { doctor } from '../../src/doctor/doctor.js'
 import { createExport } from '../../src/exports/create.js'
 import { importExport } from '../../src/exports/import.js'
@@ -12,6 +14,8 @@ import { planRollout } from '../../src/rollouts/plan.js'
 import { usualSettings } from '../../src/rollouts/settings.js'
 import type { Saasctl } from '../../src/saasctl.js'
 import { buildTemplate } from '../../src/templates/build-template.js'
+import { schemaReference } from '../../src/templates/reference.js'
+import { readTemplate } from '../../src/templates/register.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { deleteTenant } from '../../src/tenants/delete.js'
 import { migrateTenant } from '../../src/tenants/migrate.js'
@@ -76,6 +80,16 @@ export const verbs = {
     return saasctl.operations.follow(started, { onProgress })
   },
   check: (saasctl, _, onProgress) => checkMigrations(saasctl, saasctl.config.template, { onProgress }),
+  /** Forgets what it knew, so that the schema is read anew. */
+  reference: async (saasctl, _, onProgress) => {
+    await saasctl.catalog.query('delete from saasctl.schema_reference')
+    const { template } = saasctl.config
+    const { migrations } = await readTemplate(saasctl.folders.templates, template)
+    const [server] = await listServers(saasctl.catalog)
+    if (!server) throw new Error('There is no server.')
+    const files = migrations[server.engine] ?? []
+    return schemaReference(saasctl, { template, server, checksum: migrationsChecksum(files, files) }, { onProgress })
+  },
   doctor: (saasctl, _, onProgress) => doctor(saasctl, { fix: true, onProgress }),
   export: (saasctl, argument, onProgress) =>
     createExport(

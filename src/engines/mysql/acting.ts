@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream'
+import type { RestoreOptions } from '../dump.js'
 import type {
   ActingSession,
   Credentials,
@@ -8,7 +10,8 @@ import type {
   LoginRole,
   NewLogins,
   OwnerSession,
-  ServerAccess
+  ServerAccess,
+  Takeover
 } from '../engine.js'
 import { connect, type Way } from './connect.js'
 import type { ControlSessions } from './control-sessions.js'
@@ -21,6 +24,7 @@ import { closeLogins, dropLogins, makeLogins, openLogins, setPasswords } from '.
 import { MysqlOwnerSession } from './owner-session.js'
 import { restore } from './restore.js'
 import type { Session } from './session.js'
+import { mysqlTakeover } from './takeover.js'
 
 /** A fenced control session. Each verb is one function in the file of its noun. */
 export class MysqlActingSession implements ActingSession {
@@ -63,8 +67,16 @@ export class MysqlActingSession implements ActingSession {
     return this.#fenced(() => furnishDatabase(this.#session, way => this.#open(way), furnish))
   }
 
-  restore() {
-    return this.#fenced(() => restore())
+  async restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions) {
+    await this.#fenced(async () => {
+      const inside = await this.#open({ database: names.database, as: owner })
+      try {
+        await restore(inside, names, stream, options)
+      } finally {
+        // Its settings are the script's.
+        inside.destroy()
+      }
+    })
   }
 
   setLimits(names: DatabaseNames, limits: DatabaseLimits) {
@@ -104,6 +116,22 @@ export class MysqlActingSession implements ActingSession {
       const inside = await this.#open({ database: names.database, as: owner })
       return new MysqlOwnerSession(inside, names, act => this.#fenced(act))
     })
+  }
+
+  get takeover(): Takeover {
+    const verbs = mysqlTakeover(this.#session, way => this.#open(way))
+    const fenced =
+      <Of>(verb: (of: Of) => Promise<void>) =>
+      (of: Of) =>
+        this.#fenced(() => verb(of))
+    return {
+      letIn: fenced(verbs.letIn),
+      inspect: fenced(verbs.inspect),
+      letOut: fenced(verbs.letOut),
+      close: fenced(verbs.close),
+      handOver: fenced(verbs.handOver),
+      giveBack: fenced(verbs.giveBack)
+    }
   }
 
   end() {

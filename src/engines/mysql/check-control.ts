@@ -27,8 +27,20 @@ export async function checkControl(session: Session): Promise<Finding[]> {
     need('control.rights', 'may make logins and end sessions', missing.everywhere, everywhere),
     need('control.grants', 'may read who has which right', missing.grants, grants),
     need('control.tenants', 'may give tenants their rights', missing.tenants, `${tenants}; ${records}`),
-    power(session, rights)
+    power(session, rights),
+    clock(session)
   ]
+}
+
+/** What a plan's limits rest on. */
+function clock({ flavour }: Session): Finding {
+  if (flavour === 'mariadb') {
+    return ok('limits.time', 'The server itself keeps a plan’s limits on statements and idle transactions.')
+  }
+  return warning(
+    'limits.time',
+    'MySQL limits the time of a SELECT only: other statements and idle transactions are ended by the router, and not for who comes without it.'
+  )
 }
 
 /** What the control login lacks of its rights on the whole server, by name. */

@@ -3,7 +3,7 @@ import { COLLATION } from './connect.js'
 import { identityOf, identityTable } from './identity.js'
 import { existing, list } from './logins.js'
 import { recordsOf } from './names.js'
-import { account, id } from './quote.js'
+import { account, all, id } from './quote.js'
 import { appVerbs, ownerVerbs, readonlyVerbs } from './recipe.js'
 import type { Session } from './session.js'
 import { endLateSessions, inDatabases, ofLogins } from './terminate.js'
@@ -47,7 +47,7 @@ export async function dropDatabase(session: Session, names: DatabaseNames): Prom
 }
 
 async function grant(session: Session, { database, logins }: DatabaseNames): Promise<void> {
-  const [main, records] = [`${id(database)}.*`, `${id(recordsOf(database))}.*`]
+  const [main, records] = [all(database), all(recordsOf(database))]
   const apps = list([logins.app_a, logins.app_b])
   await session.run(`GRANT ${ownerVerbs.join(', ')} ON ${records} TO ${account(logins.owner)}`)
   await session.run(`GRANT SELECT ON ${identityOf(database)} TO ${apps}, ${account(logins.readonly)}`)
@@ -58,7 +58,7 @@ async function grant(session: Session, { database, logins }: DatabaseNames): Pro
 }
 
 /** Takes all rights from those of the logins that there are: all that they ever had was to this database. */
-async function revoke(session: Session, names: DatabaseNames): Promise<void> {
+export async function revoke(session: Session, names: DatabaseNames): Promise<void> {
   const logins = await existing(session, Object.values(names.logins))
   if (logins.length > 0) await session.run(`REVOKE ALL PRIVILEGES, GRANT OPTION FROM ${list(logins)}`)
 }

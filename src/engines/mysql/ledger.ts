@@ -1,3 +1,4 @@
+import { SaasctlError } from '../../errors.js'
 import type { AppliedMigration, Credentials, ServerAddress } from '../engine.js'
 import { connect } from './connect.js'
 import { literal } from './quote.js'
@@ -31,4 +32,17 @@ export function record({ file, direction }: Step, database: string): string {
   return direction === 'up'
     ? `INSERT INTO ${ledger} (name) VALUES (${literal(file.name)})`
     : `DELETE FROM ${ledger} WHERE name = ${literal(file.name)}`
+}
+
+/** Makes an empty ledger say this; one that says it already is left alone. */
+export async function baseline(session: Session, names: ReadonlyArray<{ name: string }>): Promise<void> {
+  const ours = await applied(session)
+  const wanted = names.map(({ name }) => name)
+  if (ours.length > 0) {
+    if (ours.map(({ name }) => name).join('\n') === wanted.join('\n')) return
+    throw new SaasctlError('MIGRATION_CHANGED', `The ledger of database "${session.place.database}" is not empty.`)
+  }
+  if (wanted.length === 0) return
+  const ledger = recordTable(session.place.database, 'pgmigrations')
+  await session.run(`INSERT INTO ${ledger} (name) VALUES ${wanted.map(name => `(${literal(name)})`).join(', ')}`)
 }

@@ -2,11 +2,14 @@ import type { DatabaseLimits, DatabaseNames, LoginRole } from '../engine.js'
 import { account } from './quote.js'
 import type { Session } from './session.js'
 
+/** What an app login may have beyond its plan: a KILL needs a connection of its own, and is needed most when all are busy. */
+export const SPARE = 1
+
 /** The app logins share the plan's number while a rotation drains one; the owner of a template works for many copies. */
 const connectionLimits = ({ connections }: DatabaseLimits): Record<LoginRole, number> => ({
   owner: 50,
-  app_a: connections,
-  app_b: connections,
+  app_a: connections + SPARE,
+  app_b: connections + SPARE,
   readonly: 5
 })
 

@@ -1,10 +1,11 @@
 import { SaasctlError } from '../../errors.js'
 import type { MigrationFile } from '../engine.js'
+import { LockPatience } from '../lock-patience.js'
 import { SETTINGS } from './connect.js'
 import { type Described, describe } from './fingerprint.js'
 import { Journal } from './journal.js'
 import { applied, record } from './ledger.js'
-import { endedItself, failure } from './migration-failure.js'
+import { endedItself, failure, lockNotFree } from './migration-failure.js'
 import { whileLocked } from './migration-lock.js'
 import { type Part, partsOf, refuseUnsafe } from './parts.js'
 import type { Step } from './records.js'
@@ -35,8 +36,20 @@ export async function apply(
   refuseUnsafe(step, parts, session.place.database)
   await whileLocked(session, async () => {
     if (await isDone(session, step)) return
-    await withSettings(session, step, () => run(session, step, parts))
+    await patiently(session, step, () => run(session, step, parts))
   })
+}
+
+/** The journal lets a file that waited in vain go on at the statement that did. */
+async function patiently(session: Session, step: Step, act: () => Promise<void>): Promise<void> {
+  const patience = new LockPatience(step.file.options.lockTimeoutMs)
+  for (;;) {
+    try {
+      return await withSettings(session, step, patience.waitMs, act)
+    } catch (error) {
+      if (!lockNotFree(error) || session.inDoubt || !(await patience.again())) throw error
+    }
+  }
 }
 
 /** Refuses when the ledger does not end at `after`: somebody else migrated meanwhile. */
@@ -54,14 +67,11 @@ async function isDone(session: Session, { file, direction, after }: Step): Promi
   return done
 }
 
-/** A year; what "no limit" is to a server that has none without limit. */
-const FOREVER_S = 31_536_000
-
 /** The settings that each file begins with. It may change them for itself: the next one does not see that. */
-async function withSettings(session: Session, { file }: Step, act: () => Promise<void>): Promise<void> {
-  const { lockTimeoutMs, statementTimeoutMs } = file.options
+async function withSettings(session: Session, { file }: Step, waitMs: number, act: () => Promise<void>): Promise<void> {
+  const { statementTimeoutMs } = file.options
   // Both servers count the waiting for a lock in whole seconds.
-  const seconds = lockTimeoutMs === 0 ? FOREVER_S : Math.ceil(lockTimeoutMs / 1000)
+  const seconds = Math.ceil(waitMs / 1000)
   await session.run(SETTINGS)
   await session.run(`SET SESSION default_storage_engine = InnoDB, SESSION lock_wait_timeout = ${seconds},
     SESSION innodb_lock_wait_timeout = ${seconds}, ${timeLimit(session, statementTimeoutMs ?? 0)}`)

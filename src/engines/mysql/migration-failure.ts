@@ -6,7 +6,13 @@ import type { Session } from './session.js'
 
 /** A lock on a table or row, or a deadlock of which this side was chosen to end. */
 const LOCKS = ['1205', '1213', '1614', '3058', '3572']
+const LOCK_NOT_FREE = '1205'
 const TIMEOUTS = ['1969', '1970', '3024']
+
+const waitedInVain = new WeakSet<object>()
+
+/** Whether it failed because a lock was not free in time. */
+export const lockNotFree = (error: unknown): boolean => typeof error === 'object' && waitedInVain.has(error ?? {})
 
 /**
  * Says in which file and line a migration stopped and what is left of it. What says nothing about the migration, such as
@@ -18,10 +24,12 @@ export function failure(error: unknown, session: Session, step: Step, part: Part
   const { state = '', said } = answer
   const where = placeOf(session, step, part, said)
   if (LOCKS.includes(state)) {
-    return new SaasctlError('SERVER_BUSY', `Migration ${where}, did not get a lock in time: ${said}.`, {
+    const busy = new SaasctlError('SERVER_BUSY', `Migration ${where}, did not get a lock in time: ${said}.`, {
       hint: 'It is tried again; a "-- saasctl: lock_timeout=10s" line waits longer.',
       retryable: true
     })
+    if (state === LOCK_NOT_FREE) waitedInVain.add(busy)
+    return busy
   }
   if (!['SERVER_FAILED', 'SERVER_RIGHTS'].includes(error.code) && !TIMEOUTS.includes(state)) return error
   return new SaasctlError('MIGRATION_FAILED', `Migration ${where}, failed: ${said} (${state}). ${left(part)}.`, {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { databaseIdOf, databaseName } from '../../names.js'
 import type { DatabaseNames, LoginRole } from '../engine.js'
 
@@ -22,11 +23,26 @@ export function namesOf(databaseId: string): DatabaseNames {
   }
 }
 
+/** One that was there before: it cannot be renamed, so only its logins have names of ours. */
+export const adoptedNames = (databaseId: string, database: string): DatabaseNames => ({
+  ...namesOf(databaseId),
+  database
+})
+
 /**
  * The database beside a tenant's that holds what is ours: identity row, ledger, journal. MySQL has no schemas, and no way
  * to take a right on one table out of a right on all: in the tenant's own database the app could write them.
  */
-export const recordsOf = (database: string): string => `${database}ctl`
+export const recordsOf = (database: string): string => `${formed(database)}ctl`
+
+/** An adopted database keeps its own name. Its records have one of our form, made from that: control's rights reach no other. */
+function formed(database: string): string {
+  if (databaseIdOf(database) !== undefined || database === ourPattern) return database
+  const hex = createHash('sha256').update(`adopted/${database}`).digest('hex')
+  return databaseName(
+    `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
+  )
+}
 
 /** Whether a login on the server has the form of ours. */
 export function isLoginOfOurs(name: string): boolean {

@@ -1,12 +1,13 @@
-import type { DatabaseNames, MigrationFile, OwnerSession } from '../engine.js'
+import type { AppliedMigration, DatabaseNames, MigrationFile, OwnerSession } from '../engine.js'
 import type { TableRows } from '../snapshot.js'
 import { replaceRows } from './export/load.js'
-import { fingerprintOf } from './fingerprint.js'
-import { applied } from './ledger.js'
+import { factsOf, fingerprintOf } from './fingerprint.js'
+import { applied, baseline } from './ledger.js'
 import { apply } from './migrate.js'
 import { rowsOf } from './rows.js'
 import { runScript } from './script.js'
 import type { Session } from './session.js'
+import { writesOf } from './writes.js'
 
 /** Runs an act; when the session was ended from outside, the catalog says whether the operation is still ours. */
 type Fenced = <Result>(act: () => Promise<Result>) => Promise<Result>
@@ -30,12 +31,25 @@ export class MysqlOwnerSession implements OwnerSession {
     return this.#fenced(() => apply(this.#session, file, direction, after))
   }
 
+  /** Nothing that migrates MySQL keeps a ledger in this form. */
+  foreignLedger(): Promise<AppliedMigration[] | null> {
+    return Promise.resolve(null)
+  }
+
+  baseline(applied: ReadonlyArray<{ name: string }>) {
+    return this.#fenced(() => baseline(this.#session, applied))
+  }
+
   run(sql: string) {
     return this.#fenced(() => runScript(this.#session, sql))
   }
 
   fingerprint() {
     return this.#fenced(() => fingerprintOf(this.#session))
+  }
+
+  facts() {
+    return this.#fenced(() => factsOf(this.#session))
   }
 
   replaceRows(tables: readonly TableRows[], sequences: Readonly<Record<string, string>>) {
@@ -54,6 +68,10 @@ export class MysqlOwnerSession implements OwnerSession {
 
   rows() {
     return this.#fenced(() => rowsOf(this.#session))
+  }
+
+  writes() {
+    return this.#fenced(() => writesOf(this.#session))
   }
 
   end() {

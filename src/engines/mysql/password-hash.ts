@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, hash, randomBytes } from 'node:crypto'
 import { SaasctlError } from '../../errors.js'
 import type { Secret } from '../../secret.js'
 import type { Flavour } from './flavour.js'
@@ -23,6 +23,13 @@ export function identifiedBy(flavour: Flavour, password: Secret): string {
 export function nativeHash(password: string): string {
   const once = createHash('sha1').update(password).digest()
   return `*${createHash('sha1').update(once).digest('hex').toUpperCase()}`
+}
+
+/** What proves a password to who knows its hash, and nothing but its hash: good for the server's number of twenty bytes alone. */
+export function nativeToken(password: string, number: Buffer): Buffer {
+  const once = hash('sha1', password, 'buffer')
+  const mask = hash('sha1', Buffer.concat([number, hash('sha1', once, 'buffer')]), 'buffer')
+  return mask.map((byte, index) => byte ^ (once[index] ?? 0)) as Buffer
 }
 
 /** `$A$005$`, twenty bytes of salt, and sha256-crypt of 5 × 1,000 rounds in its own base64. */

@@ -28,7 +28,10 @@ export async function probe(session: Session): Promise<ServerFacts> {
       templateCopy: false,
       transactionalDdl: false,
       tempFileLimit: false,
-      terminateSessions: !missing.some(right => /CONNECTION.ADMIN|PROCESS/.test(right))
+      terminateSessions: !missing.some(right => /CONNECTION.ADMIN|PROCESS/.test(right)),
+      // MySQL's limit is a SELECT's alone, and it has none for idle transactions.
+      statementLimit: flavour === 'mariadb',
+      idleTransactionLimit: flavour === 'mariadb'
     }
   }
 }

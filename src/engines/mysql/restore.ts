@@ -1,5 +1,97 @@
+import type { Readable } from 'node:stream'
 import { SaasctlError } from '../../errors.js'
+import { databaseIdOf } from '../../names.js'
+import type { RestoreOptions } from '../dump.js'
+import type { DatabaseNames } from '../engine.js'
+import { HEAD_MARK, SCRIPT, type ScriptHead } from './dump.js'
+import { namesOf } from './names.js'
+import { account, id } from './quote.js'
+import { recordTable } from './records.js'
+import { ScriptStatements } from './script-statements.js'
+import type { Session } from './session.js'
 
-export async function restore(): Promise<void> {
-  throw new SaasctlError('SERVER_UNSUPPORTED', 'Databases of this server cannot be restored.')
+/**
+ * Plays what the dump tool wrote, statement by statement. Not by the client, which takes commands of its own from a script:
+ * `\!` runs a program. Each piece of DDL commits itself, so a failed restore is dropped. An abort ends the session.
+ */
+export async function restore(
+  session: Session,
+  names: DatabaseNames,
+  stream: Readable,
+  { format, signal }: RestoreOptions
+): Promise<void> {
+  if (format !== SCRIPT) {
+    throw new SaasctlError('INVALID_INPUT', `A dump in the format "${format}" cannot be restored to this server.`, {
+      hint: 'Restore it on a server of the kind that it was made on, with the version of saasctl that made it.'
+    })
+  }
+  signal.throwIfAborted()
+  const abort = () => session.destroy()
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    await play(session, names, stream)
+  } finally {
+    signal.removeEventListener('abort', abort)
+    stream.destroy()
+  }
 }
+
+async function play(session: Session, names: DatabaseNames, stream: Readable): Promise<void> {
+  const statements = new ScriptStatements()
+  let head: ScriptHead | undefined
+  const run = async (found: Buffer[]) => {
+    for (const statement of found) {
+      const text = statement.toString('utf8').trimStart()
+      const { line, rest } = cutHead(text)
+      head ??= readHead(line)
+      await session.run(text.startsWith('INSERT INTO ') ? text : rehomed(rest, head, names))
+    }
+  }
+  for await (const chunk of stream as AsyncIterable<Buffer>) await run(statements.push(chunk))
+  const { statements: last, cut } = statements.end()
+  await run(last)
+  if (cut || !head) throw damaged('it ends within a statement')
+  await recordMigrations(session, names, head)
+}
+
+function cutHead(text: string): { line: string; rest: string } {
+  if (!text.startsWith(HEAD_MARK)) return { line: '', rest: text }
+  const end = text.indexOf('\n')
+  return { line: text.slice(HEAD_MARK.length, end), rest: text.slice(end + 1) }
+}
+
+function readHead(line: string): ScriptHead {
+  try {
+    return JSON.parse(line) as ScriptHead
+  } catch {
+    throw damaged('its first line is not one of ours')
+  }
+}
+
+/** A definition, with its definer and database those of its new home. */
+function rehomed(sql: string, head: ScriptHead, names: DatabaseNames): string {
+  const databaseId = databaseIdOf(head.database)
+  if (databaseId === undefined) throw damaged('it is of no database of ours')
+  return sql
+    .replace(DEFINER, `DEFINER=${account(names.logins.owner)}`)
+    .replaceAll(`${id(namesOf(databaseId).database)}.`, `${id(names.database)}.`)
+}
+
+/** The first one only: a body may have the word in its text. */
+const DEFINER = /\bDEFINER=(?:`(?:[^`]|``)*`)@(?:`(?:[^`]|``)*`)/
+
+async function recordMigrations(
+  session: Session,
+  { database }: DatabaseNames,
+  { migrations }: ScriptHead
+): Promise<void> {
+  for (const { name, at } of migrations) {
+    await session.run(`INSERT INTO ${recordTable(database, 'pgmigrations')} (name, run_on) VALUES (?, ?)`, [
+      name,
+      new Date(at)
+    ])
+  }
+}
+
+const damaged = (what: string): SaasctlError =>
+  new SaasctlError('FAILED', `The dump cannot be read: ${what}.`, { hint: 'Restore another backup.' })

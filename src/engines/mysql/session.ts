@@ -1,10 +1,12 @@
-import type { Readable } from 'node:stream'
 import type { Connection, ResultSetHeader, RowDataPacket } from 'mysql2'
+import { SaasctlError } from '../../errors.js'
 import { type Place, translate } from './errors.js'
 import type { Flavour } from './flavour.js'
 
 /** How long a question may be without an answer before somebody looks whether the server still works on it. */
 const SILENCE_MS = 10_000
+
+const BATCH = 200
 
 /** Bit of the server's status in every answer that is no table of rows: a transaction is open. */
 const IN_TRANSACTION = 1
@@ -73,24 +75,50 @@ export class Session {
   }
 
   /**
-   * Rows as they come, each an array of the server's own bytes, no faster than they are taken. An error is still the
-   * driver's: see `explain`.
+   * One statement, its rows in batches: the server waits while one is being taken. What comes after `maxRows` is not read,
+   * and then the session is of no more use.
    */
-  stream(sql: string): Readable {
-    const stream = this.#connection.query({ sql, rowsAsArray: true, typeCast: false }).stream({ highWaterMark: 256 })
+  async stream<Row extends object>(
+    sql: string,
+    maxRows: number,
+    take: (rows: Row[]) => Promise<void>
+  ): Promise<{ rows: number; cut: boolean }> {
+    let batch: Row[] = []
+    let rows = 0
+    try {
+      for await (const row of this.#connection.query(sql).stream({ highWaterMark: BATCH })) {
+        if (rows === maxRows) {
+          this.destroy()
+          await take(batch)
+          return { rows, cut: true }
+        }
+        rows += 1
+        batch.push(row as Row)
+        if (batch.length < BATCH) continue
+        await take(batch)
+        batch = []
+      }
+    } catch (error) {
+      throw error instanceof SaasctlError ? error : translate(error, this.place)
+    }
+    await take(batch)
+    return { rows, cut: false }
+  }
+
+  /** Rows as they come, each an array of the server's own bytes, no faster than they are taken. */
+  async *raw(sql: string): AsyncGenerator<Array<Buffer | null>> {
+    const stream = this.#connection.query({ sql, rowsAsArray: true, typeCast: false }).stream({ highWaterMark: BATCH })
     // A destroyed connection of this driver never answers.
     const broken = () => stream.destroy(Object.assign(new Error('The connection broke'), { code: 'ECONNRESET' }))
     this.#whenDestroyed.add(broken)
-    stream.once('close', () => this.#whenDestroyed.delete(broken))
     if (this.#lost) broken()
-    return stream
-  }
-
-  /** The driver's error as one of ours. */
-  explain(error: unknown) {
-    const translated = translate(error, this.place)
-    if (translated.code === 'SERVER_UNREACHABLE') this.#lost = true
-    return translated
+    try {
+      yield* stream as AsyncIterable<Array<Buffer | null>>
+    } catch (error) {
+      throw translate(error, this.place)
+    } finally {
+      this.#whenDestroyed.delete(broken)
+    }
   }
 
   /** Leaves the transaction that an error left open, if there is one. */

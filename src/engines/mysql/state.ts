@@ -2,6 +2,7 @@ import { databaseIdOf } from '../../names.js'
 import type { DatabaseNames, DatabaseState, Inventory, LoginRole } from '../engine.js'
 import { accountsLike, accountsNamed } from './accounts.js'
 import { isLoginOfOurs, namesOf, ourForm, recordsOf } from './names.js'
+import { grantName } from './quote.js'
 import type { Session } from './session.js'
 
 /**
@@ -19,8 +20,8 @@ export async function stateOf(session: Session, names: DatabaseNames): Promise<D
     `SELECT
       EXISTS (SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?) AS there,
       EXISTS (SELECT 1 FROM mysql.db WHERE Db = ? AND User = ?) AS guarded,
-      (SELECT bytes FROM (${SIZES} database_name IN (?, ?) GROUP BY 1) AS sizes) AS bytes`,
-    [database, database, logins.owner, database, recordsOf(database)]
+      (SELECT SUM(bytes) FROM (${SIZES} database_name IN (?, ?) GROUP BY 1) AS sizes) AS bytes`,
+    [database, grantName(database), logins.owner, database, recordsOf(database)]
   )
   const accounts = await accountsNamed(session, Object.values(logins))
   const loginState = (role: LoginRole) => {

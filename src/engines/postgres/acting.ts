@@ -10,7 +10,8 @@ import type {
   LoginRole,
   NewLogins,
   OwnerSession,
-  ServerAccess
+  ServerAccess,
+  Takeover
 } from '../engine.js'
 import { connect } from './connect.js'
 import type { ControlSessions } from './control-sessions.js'
@@ -24,6 +25,7 @@ import { freeMigrationLock } from './migration-lock.js'
 import { PostgresOwnerSession } from './owner-session.js'
 import { restore } from './restore.js'
 import type { Session } from './session.js'
+import { PostgresTakeover } from './takeover.js'
 
 /** A fenced control session. Each verb is one function in the file of its noun. */
 export class PostgresActingSession implements ActingSession {
@@ -67,8 +69,15 @@ export class PostgresActingSession implements ActingSession {
     return this.#fenced(() => furnishDatabase(this.#session, this.#server, name, furnish))
   }
 
-  restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions) {
-    return this.#fenced(() => restore(this.#server, names.database, owner, stream, options))
+  async restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions) {
+    await this.#fenced(async () => {
+      const inside = await this.#inside(names, owner)
+      try {
+        await restore(inside, names, stream, options)
+      } finally {
+        await inside.end()
+      }
+    })
   }
 
   setLimits(names: DatabaseNames, limits: DatabaseLimits) {
@@ -105,29 +114,50 @@ export class PostgresActingSession implements ActingSession {
 
   async enterDatabase(names: DatabaseNames, owner: Credentials): Promise<OwnerSession> {
     return await this.#fenced(async () => {
-      const inside = await connect(this.#server, {
-        database: names.database,
-        as: owner,
-        applicationName: sessionName(this.#fence),
-        // For migrations that grant to the app's group, whose name is another in every database.
-        settings: { 'saasctl.app_role': names.app, 'saasctl.readonly_role': names.logins.readonly }
-      })
-      try {
-        // Whoever overtook us ended this control session first: while it answers, the one just opened is covered too.
-        await this.#session.run('SELECT')
-      } catch (error) {
-        inside.destroy()
-        throw error
-      }
-      return new PostgresOwnerSession(inside, {
+      return new PostgresOwnerSession(await this.#inside(names, owner), {
         fenced: act => this.#fenced(act),
         freeMigrationLock: () => freeMigrationLock(this.#session, names)
       })
     })
   }
 
+  get takeover(): Takeover {
+    const verbs = new PostgresTakeover(this.#session, this.#server, sessionName(this.#fence))
+    const fenced =
+      <Of>(verb: (of: Of) => Promise<void>) =>
+      (of: Of) =>
+        this.#fenced(() => verb(of))
+    return {
+      letIn: fenced(adoption => verbs.letIn(adoption)),
+      inspect: fenced(adoption => verbs.inspect(adoption)),
+      letOut: fenced(adoption => verbs.letOut(adoption)),
+      close: fenced(adoption => verbs.close(adoption)),
+      handOver: fenced(adoption => verbs.handOver(adoption)),
+      giveBack: fenced(release => verbs.giveBack(release))
+    }
+  }
+
   end() {
     return this.#sessions.giveBack(this.#server, this.#session)
+  }
+
+  /** A session of the owner's that carries the same fence. */
+  async #inside(names: DatabaseNames, owner: Credentials): Promise<Session> {
+    const inside = await connect(this.#server, {
+      database: names.database,
+      as: owner,
+      applicationName: sessionName(this.#fence),
+      // For migrations that grant to the app's group, whose name is another in every database.
+      settings: { 'saasctl.app_role': names.app, 'saasctl.readonly_role': names.logins.readonly }
+    })
+    try {
+      // Whoever overtook us ended this control session first: while it answers, the one just opened is covered too.
+      await this.#session.run('SELECT')
+    } catch (error) {
+      inside.destroy()
+      throw error
+    }
+    return inside
   }
 
   /** A session that somebody ended may mean that the operation was taken over: then that is the news. */

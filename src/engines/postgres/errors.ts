@@ -12,6 +12,9 @@ export interface Place {
 /** How a migration's guard tells its refusals apart from every other error: SQLSTATEs that PostgreSQL does not use. */
 export const guardStates = { locked: 'SCT01', moved: 'SCT02', done: 'SCT03', ended: 'SCT04', foreign: 'SCT05' } as const
 
+/** SQLSTATE of a lock that was not free in time. */
+export const LOCK_NOT_FREE = '55P03'
+
 /** What the server said, for the decisions inside this folder: SQLSTATE or errno, its words, where in the text sent. */
 export interface Answer {
   state: string | undefined

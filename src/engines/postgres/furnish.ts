@@ -12,7 +12,7 @@ export const SCHEMA = 'saasctl'
 /** Not waited for by itself: the REVOKE that follows on this server is, and what was committed before it is on disk with it. */
 const LATER = 'SET LOCAL synchronous_commit TO off'
 
-type Enter = (way: Pick<Way, 'database' | 'as'>) => Promise<Session>
+export type Enter = (way: Pick<Way, 'database' | 'as'>) => Promise<Session>
 
 /**
  * Gives all that is in the database to its owner login and writes the identity row. A new database gets the schema of
@@ -47,7 +47,7 @@ async function furnishNew(session: Session, server: ServerAccess, enter: Enter, 
 }
 
 /** May be sent again to a database that has some or all of it. */
-function furniture(names: DatabaseNames, databaseId: string): string {
+export function furniture(names: DatabaseNames, databaseId: string): string {
   const app = id(names.app)
   const readonly = id(names.logins.readonly)
   const both = `${app}, ${readonly}`
@@ -119,7 +119,12 @@ async function owners(session: Session, database: string, roles: string[]): Prom
 }
 
 /** Grants memberships for one act. A revoke that fails stands beside the act's own error, never in its place. */
-async function whileMember(session: Session, roles: string[], member: string, act: () => Promise<void>): Promise<void> {
+export async function whileMember(
+  session: Session,
+  roles: string[],
+  member: string,
+  act: () => Promise<void>
+): Promise<void> {
   const list = roles.map(id).join(', ')
   await session.run(`${LATER}; GRANT ${list} TO ${id(member)}`)
   const revoke = () => session.run(`REVOKE ${list} FROM ${id(member)}`)
@@ -133,7 +138,7 @@ async function whileMember(session: Session, roles: string[], member: string, ac
   await revoke()
 }
 
-async function inside(entering: Promise<Session>, sql: string): Promise<void> {
+export async function inside(entering: Promise<Session>, sql: string): Promise<void> {
   const session = await entering
   try {
     await session.run(sql)

@@ -28,7 +28,8 @@ export async function makeLogins(session: Session, { names, passwords, limits }:
   const { owner, app_a, app_b, readonly } = names.logins
   statements.push(
     `GRANT ${id(names.members)} TO ${[owner, names.app, readonly].map(id).join(', ')}`,
-    `GRANT ${id(names.app)} TO ${id(app_a)}, ${id(app_b)}`,
+    // The owner is one of them: a dump must read, and a restore hand over, large objects that the app made.
+    `GRANT ${id(names.app)} TO ${[app_a, app_b, owner].map(id).join(', ')}`,
     // What an app login makes belongs to the group, and survives the login that made it.
     ...[app_a, app_b].map(login => `ALTER ROLE ${id(login)} SET role = ${literal(names.app)}`)
   )

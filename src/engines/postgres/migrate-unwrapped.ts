@@ -1,5 +1,6 @@
+import { LockPatience } from '../lock-patience.js'
 import { splitStatements } from '../statements.js'
-import { answerOf, guardStates } from './errors.js'
+import { answerOf, guardStates, LOCK_NOT_FREE } from './errors.js'
 import { guard, record, type Step } from './ledger.js'
 import { failure } from './migration-failure.js'
 import { id } from './quote.js'
@@ -10,10 +11,9 @@ import type { Session } from './session.js'
  * repeated from the first statement, so each must bear being repeated; CREATE INDEX CONCURRENTLY is made to.
  */
 export async function applyUnwrapped(session: Session, step: Step): Promise<void> {
-  const { lockTimeoutMs, statementTimeoutMs } = step.file.options
+  const { statementTimeoutMs } = step.file.options
   try {
     await session.run(`
-      SET lock_timeout = ${lockTimeoutMs};
       SET statement_timeout = ${statementTimeoutMs ?? 0};
       ${guard(step, 'pg_try_advisory_lock')};
       SET search_path = public`)
@@ -24,7 +24,7 @@ export async function applyUnwrapped(session: Session, step: Step): Promise<void
   try {
     for (const { sql, line } of splitStatements(step.sql)) {
       if (await indexIsThere(session, sql)) continue
-      await session.run(sql).catch(error => {
+      await runPatiently(session, sql, step.file.options.lockTimeoutMs).catch(error => {
         throw failure(error, session, beginningAt(step, sql, line), { length: 0, statements: 0 })
       })
     }
@@ -33,6 +33,26 @@ export async function applyUnwrapped(session: Session, step: Step): Promise<void
     if (!session.inDoubt) await release(session)
   }
 }
+
+/**
+ * What works CONCURRENTLY keeps nobody out, and waits in one go as long as the file says: each try that is cut short leaves
+ * an index to be dropped. Any other statement makes others queue behind it, and waits in several.
+ */
+async function runPatiently(session: Session, sql: string, lockTimeoutMs: number): Promise<void> {
+  const patience = new LockPatience(lockTimeoutMs)
+  const patient = CONCURRENTLY.test(sql)
+  for (;;) {
+    await session.run(`SET lock_timeout = ${patient ? lockTimeoutMs : patience.waitMs}`)
+    try {
+      return await session.run(sql)
+    } catch (error) {
+      const again = answerOf(error)?.state === LOCK_NOT_FREE && !patient && (await patience.again())
+      if (!again) throw error
+    }
+  }
+}
+
+const CONCURRENTLY = /^\s*(?:create|drop|reindex|refresh|alter)\b[^;']*\bconcurrently\b/i
 
 const release = (session: Session) => session.run(`SELECT pg_catalog.pg_advisory_unlock_all(); RESET ROLE; RESET ALL`)
 

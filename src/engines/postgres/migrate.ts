@@ -1,6 +1,7 @@
 import { SaasctlError } from '../../errors.js'
 import type { MigrationFile } from '../engine.js'
-import { answerOf, guardStates } from './errors.js'
+import { LockPatience } from '../lock-patience.js'
+import { answerOf, guardStates, LOCK_NOT_FREE } from './errors.js'
 import { guard, record, type Step } from './ledger.js'
 import { applyUnwrapped } from './migrate-unwrapped.js'
 import { failure } from './migration-failure.js'
@@ -46,30 +47,40 @@ const lockHeld = ({ place }: Session) =>
 
 /** Everything in one message: one round trip is the floor (5.2 ms a database against 8-11 of node-pg-migrate's nine). */
 async function applyWrapped(session: Session, step: Step): Promise<void> {
-  const { lockTimeoutMs, statementTimeoutMs } = step.file.options
-  const head = `BEGIN;
+  const patience = new LockPatience(step.file.options.lockTimeoutMs)
+  for (;;) {
+    const head = headOf(step, patience.waitMs)
+    try {
+      return await session.run(head + step.sql + footOf(step))
+    } catch (error) {
+      await session.rollback()
+      const state = answerOf(error)?.state
+      if (state === guardStates.done) return
+      const again = state === LOCK_NOT_FREE && (await patience.again())
+      if (!again) throw failure(error, session, step, { length: head.length, statements: 6 })
+    }
+  }
+}
+
+function headOf(step: Step, lockTimeoutMs: number): string {
+  const { statementTimeoutMs } = step.file.options
+  return `BEGIN;
     SET LOCAL lock_timeout = ${lockTimeoutMs};
     SET LOCAL statement_timeout = ${statementTimeoutMs ?? 0};
     ${guard(step, 'pg_try_advisory_xact_lock')};
     SET LOCAL saasctl.transaction = 'migration';
     SET LOCAL search_path = public;
 `
-  // The file may have changed roles and settings for the session; the ledger row and what follows must not see that.
-  const foot = `
+}
+
+/** The file may have changed roles and settings for the session; the ledger row and what follows must not see that. */
+const footOf = (step: Step) => `
     ;RESET ROLE;
     SET LOCAL search_path = pg_catalog, pg_temp;
     ${stillInTransaction};
     ${record(step)};
     COMMIT;
     RESET ALL`
-  try {
-    await session.run(head + step.sql + foot)
-  } catch (error) {
-    await session.rollback()
-    if (answerOf(error)?.state === guardStates.done) return
-    throw failure(error, session, step, { length: head.length, statements: 6 })
-  }
-}
 
 /** A COMMIT in the file takes the mark away with the transaction: then its ledger row must not be written. */
 const stillInTransaction = block(`

@@ -1,5 +1,5 @@
 import { SaasctlError } from '../../errors.js'
-import { type Answer, answerOf, guardStates } from './errors.js'
+import { type Answer, answerOf, guardStates, LOCK_NOT_FREE } from './errors.js'
 import type { Step } from './ledger.js'
 import { type Head, lineAt } from './line.js'
 import type { Session } from './session.js'
@@ -29,7 +29,7 @@ export function failure(error: unknown, session: Session, step: Step, head?: Hea
         `Migration ${where}, ended its own transaction: what stood before its COMMIT is kept, and it is not recorded.`,
         { hint: 'Take COMMIT and ROLLBACK out of the file, and undo by hand what was kept.' }
       )
-    case '55P03':
+    case LOCK_NOT_FREE:
     case '40P01':
       return new SaasctlError('SERVER_BUSY', `Migration ${where}, did not get a lock in time: ${answer.said}.`, {
         hint: 'It is tried again; a "-- saasctl: lock_timeout=10s" line waits longer.',

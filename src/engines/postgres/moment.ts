@@ -46,8 +46,11 @@ export class Moment {
 
   /** Lets go of it. A question that is still under way is not waited for. */
   release(): void {
-    if (this.#asking) return this.session.destroy()
-    this.session.run('ROLLBACK').then(
+    if (this.#asking) {
+      this.session.destroy()
+      return
+    }
+    void this.session.run('ROLLBACK').then(
       () => this.session.leave(),
       () => this.session.destroy()
     )

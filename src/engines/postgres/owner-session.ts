@@ -1,12 +1,14 @@
 import type { MigrationFile, OwnerSession } from '../engine.js'
 import type { TableRows } from '../snapshot.js'
+import { baseline, foreignLedger } from './baseline.js'
 import { replaceRows } from './export/load.js'
-import { fingerprintOf } from './fingerprint.js'
+import { factsOf, fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
 import { apply } from './migrate.js'
 import { rowsOf } from './rows.js'
 import { runScript } from './script.js'
 import type { Session } from './session.js'
+import { writesOf } from './writes.js'
 
 /** What a session inside a database needs of the control session that opened it. */
 export interface Keeper {
@@ -34,12 +36,24 @@ export class PostgresOwnerSession implements OwnerSession {
     )
   }
 
+  foreignLedger() {
+    return this.#keeper.fenced(() => foreignLedger(this.#session))
+  }
+
+  baseline(applied: ReadonlyArray<{ name: string }>) {
+    return this.#keeper.fenced(() => baseline(this.#session, applied))
+  }
+
   run(sql: string) {
     return this.#keeper.fenced(() => runScript(this.#session, sql))
   }
 
   fingerprint() {
     return this.#keeper.fenced(() => fingerprintOf(this.#session))
+  }
+
+  facts() {
+    return this.#keeper.fenced(() => factsOf(this.#session))
   }
 
   replaceRows(tables: readonly TableRows[], sequences: Readonly<Record<string, string>>) {
@@ -57,6 +71,10 @@ export class PostgresOwnerSession implements OwnerSession {
 
   rows() {
     return this.#keeper.fenced(() => rowsOf(this.#session))
+  }
+
+  writes() {
+    return this.#keeper.fenced(() => writesOf(this.#session))
   }
 
   end() {

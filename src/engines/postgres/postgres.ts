@@ -2,18 +2,22 @@ import type { DatabaseNames, Engine, Fence, ServerAccess } from '../engine.js'
 import { PostgresActingSession } from './acting.js'
 import { check } from './check.js'
 import { ControlSessions } from './control-sessions.js'
+import { describe } from './describe.js'
 import { dsn } from './dsn.js'
 import { dump } from './dump.js'
 import { schemaSql } from './export/schema.js'
 import { openSnapshot } from './export/snapshot.js'
+import { checkHeir } from './heir.js'
 import { identify } from './identity.js'
 import { appliedMigrations } from './ledger.js'
 import { lint } from './lint/lint.js'
 import { namesOf } from './names.js'
 import { probe } from './probe.js'
-import { read } from './read.js'
+import { read, readRows } from './read.js'
+import { repair } from './repair.js'
 import { shell } from './shell.js'
 import { inventoryOf, stateOf } from './state.js'
+import { survey } from './survey.js'
 
 /** PostgreSQL 15 and newer. */
 export class PostgresEngine implements Engine {
@@ -26,7 +30,13 @@ export class PostgresEngine implements Engine {
   readonly read = read
   readonly openSnapshot = openSnapshot
   readonly schemaSql = schemaSql
+  readonly readRows = readRows
+  readonly describe = describe
+  readonly repair = repair
   readonly dump = dump
+  readonly adoptedNames = namesOf
+  readonly survey = survey
+  readonly checkHeir = checkHeir
   readonly dsn = dsn
   readonly shell = shell
   readonly lint = lint

@@ -22,7 +22,9 @@ export async function probe(session: Session): Promise<ServerFacts> {
       templateCopy: true,
       transactionalDdl: true,
       tempFileLimit: await maySetTempFileLimit(session),
-      terminateSessions: await maySignal(session)
+      terminateSessions: await maySignal(session),
+      statementLimit: true,
+      idleTransactionLimit: true
     }
   }
 }

@@ -1,22 +1,34 @@
 import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { SaasctlError } from '../../errors.js'
-import { startTool } from '../child.js'
 import type { RestoreOptions } from '../dump.js'
-import type { Credentials, ServerAddress } from '../engine.js'
-import { scrub } from './errors.js'
-import { shell } from './shell.js'
+import type { DatabaseNames } from '../engine.js'
+import { playArchive } from './archive/play.js'
+import { CUSTOM } from './dump.js'
+import type { Session } from './session.js'
 
+/**
+ * Plays a dump inside its database, whole or not at all. Not by pg_restore: here the roles that it names become those of
+ * this database, it runs with one session whose name says whose it is, and it needs no program that fits both the
+ * archive and the server. An abort ends the session.
+ */
 export async function restore(
-  server: ServerAddress,
-  database: string,
-  owner: Credentials,
+  session: Session,
+  names: DatabaseNames,
   stream: Readable,
-  { signal }: RestoreOptions
+  { format, signal }: RestoreOptions
 ): Promise<void> {
-  const { env } = shell(server, database, owner, { readOnly: false })
-  const child = startTool('/usr/bin/pg_restore', ['-1', '-O', '-x', '-N', 'saasctl', '-d', database], env)
-  await pipeline(stream, child.input, { signal })
-  const ended = await child.ended
-  if (!ended.ok) throw new SaasctlError('SERVER_FAILED', `pg_restore failed: ${scrub(ended.said)}.`)
+  if (format !== CUSTOM) {
+    throw new SaasctlError('INVALID_INPUT', `A dump in the format "${format}" cannot be restored to PostgreSQL.`, {
+      hint: 'Restore it on a server of the kind that it was made on, with the version of saasctl that made it.'
+    })
+  }
+  signal.throwIfAborted()
+  const abort = () => session.destroy()
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    await playArchive(session, names, stream)
+  } finally {
+    signal.removeEventListener('abort', abort)
+    stream.destroy()
+  }
 }

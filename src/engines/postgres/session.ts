@@ -1,7 +1,8 @@
-import type { Readable, Writable } from 'node:stream'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import type pg from 'pg'
-import { from, to } from 'pg-copy-streams'
 import { type Place, translate } from './errors.js'
+import { stream } from './stream.js'
 
 /** How long a question may be without an answer before somebody looks whether the server still works on it. */
 const SILENCE_MS = 10_000
@@ -55,6 +56,22 @@ export class Session {
     }
   }
 
+  /**
+   * One statement, its rows in batches: the server waits while one is being taken. What comes after `maxRows` is not read,
+   * and then the session is of no more use.
+   */
+  async stream<Row extends object>(
+    sql: string,
+    maxRows: number,
+    take: (rows: Row[]) => Promise<void>
+  ): Promise<{ rows: number; cut: boolean }> {
+    try {
+      return await this.#watched(stream(this.#client, sql, maxRows, take))
+    } catch (error) {
+      throw this.#translated(error)
+    }
+  }
+
   /** One message of one or several statements, without parameters: several are one transaction unless they say otherwise. */
   async run(sql: string): Promise<void> {
     this.#completed = 0
@@ -65,19 +82,36 @@ export class Session {
     }
   }
 
-  /** What COPY … TO STDOUT gives. `rowCount` is right when it has ended; an error is still the driver's: see `explain`. */
-  copyOut(sql: string): Readable & { rowCount: number | null } {
-    return this.#client.query(to(sql))
+  /** One COPY … FROM STDIN with the rows that the stream gives; its error is the news when it fails. */
+  async copyIn(sql: string, rows: Readable): Promise<void> {
+    const { from } = await import('pg-copy-streams')
+    try {
+      await this.#watched(pipeline(rows, this.#client.query(from(sql))))
+    } catch (error) {
+      throw this.#translated(error)
+    }
   }
 
-  /** What COPY … FROM STDIN takes. */
-  copyIn(sql: string): Writable {
-    return this.#client.query(from(sql))
+  /** One COPY … TO STDOUT. The session is free again when the stream has ended. */
+  async copyOut(sql: string, take: (rows: Readable) => Promise<void>): Promise<void> {
+    const { to } = await import('pg-copy-streams')
+    try {
+      await this.#watched(take(this.#client.query(to(sql))))
+    } catch (error) {
+      throw this.#translated(error)
+    }
   }
 
-  /** The driver's error as one of ours. */
-  explain(error: unknown) {
-    return this.#translated(error)
+  /** The same in pieces, a row in each; `rows` is told how many they were. */
+  async *copyPieces(sql: string, rows: (count: number) => void): AsyncGenerator<Buffer> {
+    const { to } = await import('pg-copy-streams')
+    try {
+      const copy = this.#client.query(to(sql))
+      yield* copy
+      rows(copy.rowCount)
+    } catch (error) {
+      throw this.#translated(error)
+    }
   }
 
   /**

@@ -46,7 +46,7 @@ function safeError(error: Error & { code?: unknown }) {
 }
 
 /** From a W3C `traceparent` header; undefined when there is none of its form. */
-export function traceIdOf(header: unknown): string | undefined {
+function traceIdOf(header: unknown): string | undefined {
   if (typeof header !== 'string') return undefined
   const [, traceId] = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(header) ?? []
   return traceId === '0'.repeat(32) ? undefined : traceId
@@ -58,11 +58,13 @@ export function bindLog(
   reply: FastifyReply,
   route: Route,
   userId: string | undefined,
-  traceId: string | undefined
+  activeTraceId: () => string | undefined
 ): void {
   const { log } = request
   // The logger of an application that has none cannot be told from another by its type.
   if (!('bindings' in log)) return
+  // Node makes `headers` when it is first read, which costs as much as finding the tenant.
+  const traceId = activeTraceId() ?? traceIdOf(request.headers['traceparent'])
   const whose = {
     tenantId: route.tenantId,
     ...(userId !== undefined && { userId }),

@@ -40,7 +40,7 @@ class FastifyFacts implements RequestFacts {
   // Fastify believes X-Forwarded-Host only of a peer that trustProxy names (before 5.8.3 of anybody), and then its last
   // entry.
   get forwardedHost(): string | undefined {
-    return hasHeader(this, 'x-forwarded-host') ? this.request.host : undefined
+    return headerAt(this, 'x-forwarded-host') !== -1 ? this.request.host : undefined
   }
 
   get url(): string {
@@ -64,21 +64,26 @@ class FastifyFacts implements RequestFacts {
 }
 
 /** Every value that the request has for a header, in order. Node's `headers` joins them, or keeps the first, by name. */
-export function headerValues({ rawHeaders }: RequestFacts, lowerCaseName: string): string[] {
+export function headerValues(facts: RequestFacts, lowerCaseName: string): string[] {
   const values: string[] = []
-  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
-    if (isNamed(rawHeaders[index], lowerCaseName)) values.push(rawHeaders[index + 1] ?? '')
-  }
+  for (let at = headerAt(facts, lowerCaseName); at !== -1; at = headerAt(facts, lowerCaseName, at + 1))
+    values.push(facts.rawHeaders[at] ?? '')
   return values
 }
 
-export function hasHeader({ rawHeaders }: RequestFacts, lowerCaseName: string): boolean {
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    if (isNamed(rawHeaders[index], lowerCaseName)) return true
+/** Where in `rawHeaders` the next value of a header is, from an index on that is a name's; -1 when there is none. */
+export function headerAt({ rawHeaders }: RequestFacts, lowerCaseName: string, from = 0): number {
+  for (let index = from; index < rawHeaders.length; index += 2) {
+    if (isNamed(rawHeaders[index], lowerCaseName)) return index + 1
   }
-  return false
+  return -1
 }
 
+/** Without a copy in lower case, once for each header of each request. Bit 32 is all that tells a letter from its capital. */
 function isNamed(name: string | undefined, lowerCaseName: string): boolean {
-  return name?.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName
+  if (name?.length !== lowerCaseName.length) return false
+  for (let index = 0; index < lowerCaseName.length; index += 1) {
+    if ((name.charCodeAt(index) | 32) !== lowerCaseName.charCodeAt(index)) return false
+  }
+  return true
 }

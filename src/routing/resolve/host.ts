@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net'
 import QuickLRU from 'quick-lru'
 import { quoteInput } from '../../names.js'
 import type { Claim, Source } from './claim.js'
-import { headerValues, type RequestFacts } from './facts.js'
+import { headerAt, headerValues, type RequestFacts } from './facts.js'
 import { Refusal } from './refusal.js'
 
 const label = '[a-z0-9]+(?:-+[a-z0-9]+)*'
@@ -59,9 +59,10 @@ export function hostSource(read: (hostname: string) => Claim | Refusal | undefin
  */
 function hostOf(request: RequestFacts): string | Refusal | undefined {
   if (!request.url.startsWith('/')) return new Refusal('malformed', 'host', 'The request target is not a path.')
-  const hosts = headerValues(request, 'host')
-  const host = hosts[0]
-  if (hosts.length > 1) return new Refusal('malformed', 'host', 'The request has two Host headers.')
+  const at = headerAt(request, 'host')
+  const host = request.rawHeaders[at]
+  if (at !== -1 && headerAt(request, 'host', at + 1) !== -1)
+    return new Refusal('malformed', 'host', 'The request has two Host headers.')
   const authority = request.rawHeaders[0]?.startsWith(':') ? headerValues(request, ':authority')[0] : undefined
   if (host !== undefined && authority !== undefined && host !== authority) {
     return new Refusal('malformed', 'host', 'The request has a Host and another :authority.')

@@ -1,7 +1,7 @@
 import type { JWTPayload } from 'jose'
 import type { Claim, Said, Source } from './claim.js'
 import { bounded, unusable } from './config.js'
-import { headerValues, type RequestFacts } from './facts.js'
+import { headerAt, type RequestFacts } from './facts.js'
 import { type Issuer, type IssuerOptions, parseIssuers } from './issuers.js'
 import { type ClaimPath, claimIn, isClaimPath } from './payload.js'
 import { Refusal } from './refusal.js'
@@ -83,10 +83,11 @@ function read(
 
 /** The Authorization header's, of the Bearer scheme; another scheme says nothing about the tenant. */
 export function bearerToken(request: RequestFacts): string | Refusal | undefined {
-  const values = headerValues(request, 'authorization')
-  const value = values[0]
+  const at = headerAt(request, 'authorization')
+  const value = request.rawHeaders[at]
   if (value === undefined) return undefined
-  if (values.length > 1) return new Refusal('malformed', 'jwt', 'The request has two Authorization headers.')
+  if (headerAt(request, 'authorization', at + 1) !== -1)
+    return new Refusal('malformed', 'jwt', 'The request has two Authorization headers.')
   if (value.startsWith('Bearer ')) return value.slice(7)
   return /^bearer +/i.test(value) ? value.slice(7).trimStart() : undefined
 }

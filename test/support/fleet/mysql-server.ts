@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServerRow } from '../../../src/catalog/servers.js'
 import { loginRoles } from '../../../src/engines/engine.js'
+import { SPARE } from '../../../src/engines/mysql/limits.js'
 import { recordsOf } from '../../../src/engines/mysql/names.js'
 import { databaseIdOf } from '../../../src/names.js'
 import type { MariadbServer } from '../mariadb-server.js'
@@ -63,8 +64,10 @@ async function loginFindings(expected: FleetDatabase[], ask: Ask): Promise<strin
         findings.push(`login ${name} of ${database.tenant?.slug ?? database.kind} is ${state}.`)
       }
       if (!login || !role.startsWith('app')) continue
-      if (Number(login.bound) !== limits.connections) {
-        findings.push(`login ${name} may have ${login.bound} connections, not ${limits.connections}.`)
+      if (Number(login.bound) !== limits.connections + SPARE) {
+        findings.push(
+          `login ${name} may have ${login.bound} connections, not ${limits.connections} and one for a KILL.`
+        )
       }
       if (Number(login.seconds) !== (limits.statementTimeoutMs ?? 0) / 1000) {
         findings.push(`login ${name} may take ${login.seconds} s, not ${limits.statementTimeoutMs} ms.`)

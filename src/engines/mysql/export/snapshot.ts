@@ -101,23 +101,17 @@ function linesOf(
     const readers = columns.map(column => readerOf(table.name, column))
     let text = ''
     // The driver writes a program with the names of the columns in it, and never answers when one has a line break.
-    const stream = session.stream(
-      `SELECT ${columns.map((column, index) => `${selected(column)} AS c${index}`).join(', ')} FROM ${id(table.name)}`
-    )
-    try {
-      for await (const row of stream as AsyncIterable<Array<Buffer | null>>) {
-        const values = readers.map((reader, index) => {
-          const value = row[index]
-          return value ? reader(value) : null
-        })
-        text += write(values)
-        rows += 1
-        if (text.length < PIECE) continue
-        yield Buffer.from(text)
-        text = ''
-      }
-    } catch (error) {
-      throw session.explain(error)
+    const list = columns.map((column, index) => `${selected(column)} AS c${index}`).join(', ')
+    for await (const row of session.raw(`SELECT ${list} FROM ${id(table.name)}`)) {
+      const values = readers.map((reader, index) => {
+        const value = row[index]
+        return value ? reader(value) : null
+      })
+      text += write(values)
+      rows += 1
+      if (text.length < PIECE) continue
+      yield Buffer.from(text)
+      text = ''
     }
     if (text !== '') yield Buffer.from(text)
   }

@@ -14,6 +14,8 @@ const SETTLING_MS = 1_000
 export class MysqlConnection implements RoutedConnection {
   readonly driver: Connection
   readonly wire: Wire
+  /** Seen to want a new login's password proved again with the number of its greeting: what `ChangeUser` needs to know. */
+  asksAgain = false
   readonly #status: Status
   #way: RoutedWay
   #loggedIn = false
@@ -57,6 +59,10 @@ export class MysqlConnection implements RoutedConnection {
     return this.#lostTo ?? this.wire._fatalError ?? undefined
   }
 
+  get isMariadb(): boolean {
+    return this.wire._isMariaDB
+  }
+
   get inDoubt(): boolean {
     return this.lost || this.#closing !== undefined || !isReady(this.wire) || !this.#status.clean
   }
@@ -75,6 +81,10 @@ export class MysqlConnection implements RoutedConnection {
 
   get inTransaction(): boolean {
     return this.#status.inTransaction
+  }
+
+  get idleInTransactionSince(): number | undefined {
+    return this.inTransaction && isReady(this.wire) ? this.#status.at : undefined
   }
 
   /** Whether it is a connection to this server, and as safe: a server may have moved since it was opened. */

@@ -4,30 +4,30 @@ import { identityOf } from '../identity.js'
 import { type Command, type Packet, statement, type Wire } from './wire.js'
 
 /**
- * Sends the statement that sets a session up and proves where it is, and hears its answer. `submit` sends it behind the last
- * message of a login, so that it costs no round trip of its own.
+ * Sends the statement that sets a session up and proves where it is, and hears its answer. Who `take`s it sends it behind the
+ * last message of a login, so that it costs no round trip of its own.
  */
 export class SetUp implements Command {
-  readonly #sql: string
+  readonly #message: Buffer
   readonly #settle: (error?: unknown) => void
-  #sent = false
+  #taken = false
   /** The server has answered it, whatever it said. */
   answered = false
 
   constructor(sql: string, settle: (error?: unknown) => void) {
-    this.#sql = sql
+    this.#message = statement(sql)
     this.#settle = settle
   }
 
-  /** Puts it on the wire; once, whoever asks first. */
-  submit(wire: Wire): void {
-    if (!this.#sent) wire.stream.write(statement(this.#sql))
-    this.#sent = true
+  /** What goes over the wire; whoever takes it sends it. */
+  take(): Buffer {
+    this.#taken = true
+    return this.#message
   }
 
   execute(packet: Packet | undefined, wire: Wire): boolean {
     if (!packet) {
-      this.submit(wire)
+      if (!this.#taken) wire.stream.write(this.take())
       wire.sequenceId = 1
       return false
     }
@@ -45,6 +45,7 @@ export class SetUp implements Command {
 /** What of the server's refusals of a set-up says that the database is not the expected one. */
 const WRONG_VALUE = 1231
 const NO_RIGHT = 1142
+const MORE_THAN_ONE = 1242
 /** No such table, no such database, or none that this login may know of. */
 const NOT_THERE = [1146, 1049, 1044]
 
@@ -57,10 +58,10 @@ export async function identityError(
   const errno = error instanceof Error && 'errno' in error ? error.errno : undefined
   if (NOT_THERE.includes(Number(errno))) return wrong(place, 'has no identity table')
   if (errno === NO_RIGHT) return wrong(place, 'does not show its identity row to this login')
+  if (errno === MORE_THAN_ONE) return wrong(place, 'has more than one identity row')
   if (errno !== WRONG_VALUE) return undefined
-  const rows = await ask(`SELECT database_id FROM ${identityOf(place.database)} LIMIT 2`)
-  if (rows.length > 1) return wrong(place, 'has more than one identity row')
-  return wrong(place, rows[0] ? `says that it is ${rows[0].database_id}` : 'has no identity row')
+  const [row] = await ask(`SELECT database_id FROM ${identityOf(place.database)} LIMIT 1`)
+  return wrong(place, row ? `says that it is ${row.database_id}` : 'has no identity row')
 }
 
 function wrong({ host, port, database }: Place, what: string): SaasctlError {

@@ -24,7 +24,10 @@ export async function open(way: RoutedWay): Promise<MysqlConnection> {
     return connection
   } catch (error) {
     await connection.close()
-    if (hasty && wasTooHasty(wire, way.address)) return open(way)
+    if (hasty && wire._authPlugin) {
+      wasTooHasty(way.address)
+      return open(way)
+    }
     throw refused(error, connection.place)
   }
 }

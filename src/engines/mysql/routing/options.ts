@@ -5,6 +5,8 @@ import { sslFor } from './tls.js'
 /** Statements that a connection keeps prepared at most: those of `execute`, which only an application itself asks for. */
 const PREPARED = 50
 
+export const preparedOf = ({ preparedStatements }: RoutedWay): number => Math.max(1, preparedStatements ?? PREPARED)
+
 /** How the driver is opened for an application: what it returns is what TypeORM's own connection returns. */
 export function optionsOf(way: RoutedWay): ConnectionOptions {
   const { host, port } = way.address
@@ -23,7 +25,7 @@ export function optionsOf(way: RoutedWay): ConnectionOptions {
     // A server that asks for our files gets none.
     flags: ['-LOCAL_FILES'],
     connectAttributes: { program_name: way.applicationName },
-    maxPreparedStatements: Math.max(1, way.preparedStatements ?? PREPARED),
+    maxPreparedStatements: preparedOf(way),
     // A stack for each statement costs as much as sending it; TypeORM's error has one already.
     trace: false,
     // `open` keeps the time itself, up to the identity row's answer.

@@ -8,6 +8,9 @@ import type { TenantDriver } from './driver.js'
 import { failedAt, isEnding } from './explain.js'
 import { Loan } from './loan.js'
 
+/** How a query builder's statement with `pessimistic_read` ends. */
+const SHARE = / FOR SHARE( NOWAIT| SKIP LOCKED)?$/
+
 /**
  * TypeORM's query runner on a borrowed connection. It says that the server is away where that is what happened, and a
  * connection that arrives after its runner was released goes back.
@@ -40,13 +43,20 @@ export class TenantQueryRunner extends MysqlQueryRunner {
     const { ran } = this.#source
     const from = ran ? performance.now() : 0
     try {
-      const answer = await super.query(text, parameters, structured)
+      const sql = structured && SHARE.test(text) ? await this.#sharing(text) : text
+      const answer = await super.query(sql, parameters, structured)
       ran?.(performance.now() - from, false, text)
       return answer
     } catch (error) {
       ran?.(performance.now() - from, true, text)
       throw this.#source.ended ?? this.#explained(error)
     }
+  }
+
+  /** TypeORM takes every server of this type for a MySQL 8 from its version, and MariaDB has no FOR SHARE. */
+  async #sharing(text: string): Promise<string> {
+    await this.connect()
+    return this.#borrowed?.isMariadb ? text.replace(SHARE, ' LOCK IN SHARE MODE$1') : text
   }
 
   async #borrow(): Promise<Loan> {

@@ -28,9 +28,9 @@ export class MysqlRouting implements RoutingEngine {
     return this.#watched(await repoint(connection, way), way)
   }
 
-  /** MySQL ends a SELECT by itself, and nothing else: there it is the only limit of all others. */
-  #watched(connection: MysqlConnection, { statementTimeoutMs }: RoutedWay): MysqlConnection {
-    this.#silence.watch(connection, statementTimeoutMs)
+  /** MySQL ends a SELECT by itself, and nothing else: there it is the only limit of all others, and of idle transactions. */
+  #watched(connection: MysqlConnection, way: RoutedWay): MysqlConnection {
+    this.#silence.watch(connection, way)
     return connection
   }
 

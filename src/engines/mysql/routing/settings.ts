@@ -14,22 +14,28 @@ const NO = 'not_the_expected_database'
 
 /**
  * One statement that puts a session's settings and proves where it is: it fails, and sets nothing, unless there is exactly
- * one identity row with this id. Each flavour reads its own time limit; MySQL has one for SELECT alone. The history of a
+ * one identity row with this id; two are a subquery's error. Each flavour reads its own time limit; MySQL has one for SELECT alone. The history of a
  * session's statements is all that changing the user leaves behind on MariaDB (SHOW PROFILES), so it is emptied here.
  */
-export function settingsFor({ database, databaseId, statementTimeoutMs }: RoutedWay): string {
-  const proof = `(SELECT COUNT(*) = 1 AND MIN(database_id) = ${literal(databaseId)} FROM ${identityOf(database)})`
+export function settingsFor({ database, databaseId, statementTimeoutMs, idleInTransactionMs }: RoutedWay): string {
+  const proof = `(SELECT database_id FROM ${identityOf(database)}) = ${literal(databaseId)}`
   const settings = [
     `SET SESSION sql_mode = IF(${proof}, ${literal(MODES)}, ${literal(NO)})`,
     "time_zone = '+00:00'",
     'autocommit = 1',
     'profiling_history_size = 0'
   ]
-  return settings.join(', ') + limit(statementTimeoutMs)
+  return settings.join(', ') + limit(statementTimeoutMs) + idleLimit(idleInTransactionMs ?? null)
 }
 
 /** Seconds on MariaDB, milliseconds on MySQL; each passes over what is for the other. */
 function limit(milliseconds: number | null): string {
   if (milliseconds === null) return ''
   return `/*M!100108 , max_statement_time = ${milliseconds / 1000} *//*!80000 , max_execution_time = ${milliseconds} */`
+}
+
+/** Whole seconds, and 0 would be none. MySQL has no such limit: there the router alone keeps it. */
+function idleLimit(milliseconds: number | null): string {
+  if (milliseconds === null) return ''
+  return `/*M!100300 , idle_transaction_timeout = ${Math.ceil(milliseconds / 1000)} */`
 }

@@ -14,6 +14,7 @@ const ERROR = 255
 export class Status {
   #flags = AUTOCOMMIT
   #known = true
+  #at = 0
 
   constructor(wire: Wire) {
     const handle = wire.handlePacket
@@ -33,6 +34,11 @@ export class Status {
     return (this.#flags & IN_TRANSACTION) !== 0
   }
 
+  /** When the last answer came, on the clock of `performance`. */
+  get at(): number {
+    return this.#at
+  }
+
   /** As a new connection would be: nothing begun, and nothing that begins by itself. */
   get clean(): boolean {
     return this.#known && (this.#flags & (IN_TRANSACTION | AUTOCOMMIT)) === AUTOCOMMIT
@@ -41,6 +47,7 @@ export class Status {
   #note({ buffer, start, end }: Packet, command: Command): void {
     const at = start + 4
     const kind = buffer[at]
+    this.#at = performance.now()
     this.#known = kind !== ERROR
     // The answer to "prepare" begins like an OK and is none.
     if (kind === END_OF_ROWS) this.#read(buffer, at + 3, end)

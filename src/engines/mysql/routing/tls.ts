@@ -12,7 +12,7 @@ const strangers = new WeakSet<SslOptions>()
 
 /** How the driver speaks TLS with a server; undefined where it does not. `checkHost` does what it leaves out. */
 export function sslFor(address: ServerAddress): SslOptions | undefined {
-  const name = JSON.stringify(address)
+  const name = address.tls.mode === 'disable' ? '' : JSON.stringify(address)
   const ssl = known.get(name)
   if (ssl && !strangers.has(ssl)) return ssl
   const tls = tlsOf(address)

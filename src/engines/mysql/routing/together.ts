@@ -1,9 +1,7 @@
 import type { ServerAddress } from '../../engine.js'
+import { NATIVE } from './change-user.js'
 import type { SetUp } from './identity-check.js'
 import type { Greeting, Wire } from './wire.js'
-
-/** A login is one message of ours then, unless an account wants another proof. */
-const ONE_MESSAGE = 'mysql_native_password'
 
 /** Servers on which an account wanted another proof: they took the statement behind the login for it. */
 const dialogues = new Set<string>()
@@ -21,21 +19,25 @@ export function together(
   setUp: SetUp,
   login: () => void
 ): boolean {
-  if (greeting?.authPluginName !== ONE_MESSAGE || dialogues.has(nameOf(address))) {
+  if (!mayBeHasty(greeting, address)) {
     login()
     return false
   }
-  const { stream } = wire
-  stream.cork()
+  const { write } = wire
+  const messages: Buffer[] = []
+  wire.write = message => messages.push(message)
   login()
-  setUp.submit(wire)
-  stream.uncork()
+  wire.write = write
+  wire.stream.write(Buffer.concat([...messages, setUp.take()]))
   return true
 }
 
-/** Whether a login failed for the statement behind it. It is remembered, and the next one leaves room for a dialogue. */
-export function wasTooHasty(wire: Wire, address: ServerAddress): boolean {
-  if (!wire._authPlugin) return false
+/** A login is one message of ours on such a server, unless an account wants another proof. */
+export function mayBeHasty(greeting: Greeting | null, address: ServerAddress): boolean {
+  return greeting?.authPluginName === NATIVE && !dialogues.has(nameOf(address))
+}
+
+/** A login failed for what was sent behind it: the next one leaves room for a dialogue. */
+export function wasTooHasty(address: ServerAddress): void {
   dialogues.add(nameOf(address))
-  return true
 }

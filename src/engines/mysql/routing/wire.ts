@@ -10,10 +10,16 @@ export interface Wire {
   sequenceId: number
   /** There once the server has asked for another proof of the password than it was given at first. */
   _authPlugin?: unknown
+  /** The greeting, once the first login is through. */
+  _handshakePacket: Greeting
+  /** What is prepared on the server: nothing of it is left when the user changes. */
+  _statements: { size: number; clear(): void }
+  _isMariaDB: boolean
   clientEncoding: string
   /** A plain socket until TLS begins. */
   stream: TLSSocket
-  config: { password: string | undefined; ssl: SslOptions }
+  config: { user: string; password: string | undefined; database: string; charsetNumber: number; ssl: SslOptions }
+  write(buffer: Buffer): void
   addCommand(command: Command): void
   handlePacket(packet?: Packet): void
   startTLS(secured: (error?: Error) => void): void
@@ -28,6 +34,8 @@ export interface Command {
 /** The first thing that a server says. */
 export interface Greeting {
   authPluginName: string
+  authPluginData1: Buffer
+  authPluginData2: Buffer
 }
 
 /** The command that a connection begins with. */
@@ -49,14 +57,16 @@ export const wireOf = (client: Connection): Wire => client as unknown as Wire
 /** No statement runs, and none waits. */
 export const isReady = ({ _command, _commands }: Wire): boolean => !_command && _commands.length === 0
 
-/** A statement as it goes over the wire: its length, the first number of an exchange, what it is, its text. */
-export function statement(sql: string): Buffer {
-  const text = Buffer.from(sql)
-  const packet = Buffer.alloc(5 + text.length)
-  packet.writeUIntLE(1 + text.length, 0, 3)
-  packet.writeUInt8(QUERY, 4)
-  text.copy(packet, 5)
+/** A statement as it goes over the wire. */
+export const statement = (sql: string): Buffer => message(Buffer.from(`${QUERY}${sql}`))
+
+/** As it goes over the wire: its length, its place in the exchange, itself. */
+export function message(body: Buffer, place = 0): Buffer {
+  const packet = Buffer.allocUnsafe(4 + body.length)
+  packet.writeUIntLE(body.length, 0, 3)
+  packet.writeUInt8(place, 3)
+  packet.set(body, 4)
   return packet
 }
 
-const QUERY = 3
+const QUERY = '\x03'

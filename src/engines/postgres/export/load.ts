@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { checkSameTables } from '../../same-tables.js'
 import type { TableRows } from '../../snapshot.js'
 import { id, literal } from '../quote.js'
@@ -59,11 +58,7 @@ async function load(session: Session, { table, columns, rows }: TableRows): Prom
   const names = columns.map(({ name }) => id(name))
   const list = names.length === 0 ? '' : `(${names.join(', ')})`
   const bytes = columns.map(({ form }) => form === 'binary')
-  try {
-    await pipeline(Readable.from(lines(rows, bytes)), session.copyIn(`COPY ${nameOf(table)} ${list} FROM STDIN`))
-  } catch (error) {
-    throw session.explain(error)
-  }
+  await session.copyIn(`COPY ${nameOf(table)} ${list} FROM STDIN`, Readable.from(lines(rows, bytes)))
 }
 
 async function* lines(rows: TableRows['rows'], bytes: boolean[]): AsyncGenerator<string> {

@@ -82,12 +82,13 @@ async function momentOf(session: Session): Promise<{ position: string; at: Date 
 function linesOf(session: Session, table: PostgresTable, { sql, rewrite }: Copy): Lines {
   let rows = 0
   async function* read(): AsyncGenerator<Buffer> {
-    const copy = session.copyOut(sql)
+    const copy = session.copyPieces(sql, count => {
+      rows = count
+    })
     try {
       yield* rewrite ? rewritten(copy, rewrite) : pieces(copy)
-      rows = copy.rowCount ?? 0
     } catch (error) {
-      throw explained(session.explain(error), table)
+      throw explained(error, table)
     }
   }
   return { stream: read(), rows: () => rows }

@@ -24,7 +24,7 @@ export class PostgresRouting implements RoutingEngine {
 
   async open(way: RoutedWay): Promise<RoutedConnection> {
     const connection = await open(way, this.#memo, this.#names)
-    this.#silence.watch(connection, way.statementTimeoutMs)
+    this.#silence.watch(connection, { statementTimeoutMs: way.statementTimeoutMs })
     return connection
   }
 

@@ -1,0 +1,130 @@
+import type { Readable } from 'node:stream'
+import type { DatabaseNames } from '../../engine.js'
+import { id, literal } from '../quote.js'
+import type { Session } from '../session.js'
+import { isPlayed, Roles } from './belongs.js'
+import { Blocks } from './blocks.js'
+import { Bytes } from './bytes.js'
+import { type Entry, type Head, readHead } from './head.js'
+import { LargeObjects } from './large-objects.js'
+
+/**
+ * Plays an archive of pg_dump in one transaction, as pg_restore does with `--single-transaction`, and does three things that
+ * it cannot: the roles of this database take the places of those that are named in it, what is ours stays out, and no
+ * right is there that the archive does not give.
+ */
+export async function playArchive(session: Session, names: DatabaseNames, stream: Readable): Promise<void> {
+  const bytes = new Bytes(stream)
+  const head = await bytes.parse(readHead)
+  const player = new Player(session, new Roles(head, names), head, new Blocks(bytes, head))
+  await session.run(`BEGIN; ${settings}; ${bare(names, head)}`)
+  await player.play()
+  await session.run('COMMIT')
+}
+
+/** What pg_restore sets. No trigger or function of the dump is run by it, but for what an index or a check computes. */
+const settings = [
+  'statement_timeout = 0',
+  'lock_timeout = 0',
+  'idle_in_transaction_session_timeout = 0',
+  'check_function_bodies = false',
+  'xmloption = content',
+  'client_min_messages = warning',
+  'row_security = off',
+  `default_tablespace = ''`
+]
+  .map(setting => `SET LOCAL ${setting}`)
+  .join('; ')
+
+/** Takes away the rights that a new database is furnished with: the archive gives them again, those that were still there. */
+function bare({ app, logins }: DatabaseNames, { entries }: Head): string {
+  const both = `${id(app)}, ${id(logins.readonly)}`
+  const byDefault = ['SCHEMAS', 'TABLES', 'SEQUENCES'].map(
+    what => `ALTER DEFAULT PRIVILEGES REVOKE ALL ON ${what} FROM ${both}`
+  )
+  const dropped = !entries.some(({ kind, tag }) => kind === 'SCHEMA' && tag === 'public')
+  return [...byDefault, dropped ? 'DROP SCHEMA IF EXISTS public' : `REVOKE ALL ON SCHEMA public FROM ${both}`].join(
+    '; '
+  )
+}
+
+/** Rights come after all objects, and after them what runs the tenant's queries. */
+const passOf = ({ kind }: Entry): number => {
+  if (['ACL', 'DEFAULT ACL', 'ACL LANGUAGE'].includes(kind)) return 1
+  return ['MATERIALIZED VIEW DATA', 'EVENT TRIGGER'].includes(kind) ? 2 : 0
+}
+
+class Player {
+  readonly #session: Session
+  readonly #roles: Roles
+  readonly #head: Head
+  readonly #blocks: Blocks
+  readonly #largeObjects: LargeObjects
+  #accessMethod = ''
+
+  constructor(session: Session, roles: Roles, head: Head, blocks: Blocks) {
+    this.#session = session
+    this.#roles = roles
+    this.#head = head
+    this.#blocks = blocks
+    this.#largeObjects = new LargeObjects(session, head.entries)
+  }
+
+  async play(): Promise<void> {
+    const { entries } = this.#head
+    for (const entry of entries.filter(entry => passOf(entry) === 0)) await this.#main(entry)
+    await this.#blocks.end()
+    for (const pass of [1, 2]) {
+      for (const entry of entries.filter(entry => passOf(entry) === pass && isPlayed(entry))) await this.#define(entry)
+    }
+  }
+
+  async #main(entry: Entry): Promise<void> {
+    if (!isPlayed(entry)) return entry.hasData ? await this.#blocks.skip(entry) : undefined
+    if (!entry.hasData) return await this.#define(entry)
+    if (entry.copy === null) return await this.#largeObjects.fill(this.#blocks.largeObjects(entry))
+    await this.#session.copyIn(entry.copy, await this.#blocks.rows(entry))
+  }
+
+  async #define(entry: Entry): Promise<void> {
+    await this.#useAccessMethod(entry)
+    const statements = this.#largeObjects.statements(entry) ?? [this.#roles.definition(entry)]
+    const owner = this.#roles.owner(entry)
+    if (owner !== undefined) statements.push(...this.#owned(entry).map(what => `ALTER ${what} OWNER TO ${id(owner)}`))
+    const text = statements.join(';\n')
+    if (text.trim() !== '') await this.#session.run(text)
+  }
+
+  /** What an entry made, as ALTER names it. */
+  #owned(entry: Entry): string[] {
+    const large = this.#largeObjects.madeBy(entry)
+    if (large.length > 0) return large.map(oid => `LARGE OBJECT ${oid}`)
+    return OWNED.includes(entry.kind) ? [entry.drop.replace(/^DROP /, '').replace(/;\s*$/, '')] : []
+  }
+
+  async #useAccessMethod({ accessMethod }: Entry): Promise<void> {
+    if (!accessMethod || accessMethod === this.#accessMethod) return
+    await this.#session.run(`SET LOCAL default_table_access_method = ${literal(accessMethod)}`)
+    this.#accessMethod = accessMethod
+  }
+}
+
+/** Kinds that have an owner of their own; a sequence of a column's goes with its table. */
+const OWNED = [
+  'AGGREGATE',
+  'COLLATION',
+  'DOMAIN',
+  'FUNCTION',
+  'MATERIALIZED VIEW',
+  'OPERATOR',
+  'PROCEDURE',
+  'PUBLICATION',
+  'SCHEMA',
+  'SEQUENCE',
+  'STATISTICS',
+  'TABLE',
+  'TEXT SEARCH CONFIGURATION',
+  'TEXT SEARCH DICTIONARY',
+  'TYPE',
+  'VIEW'
+]
