@@ -3,7 +3,8 @@ import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SaasctlError } from '../errors.js'
 import type { Resource } from './datapackage.js'
-import { type Entry, entriesOf } from './unpack.js'
+import { entriesOf } from './unpack.js'
+import type { Entry } from './unpack-rules.js'
 import type { PackageFacts } from './write.js'
 
 export interface PackageFile {

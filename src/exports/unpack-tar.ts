@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { extract } from 'tar-stream'
 import { SaasctlError } from '../errors.js'
-import { damaged, type Entry, Growth, type Names, refused } from './unpack.js'
+import { damaged, type Entry, Growth, type Names, refused } from './unpack-rules.js'
 
 /** As far as gzip and tar say: whether every byte is as it was is for the archive's seal to say. */
 export async function* tarEntries(file: Readable, bytes: number, names: Names): AsyncGenerator<Entry> {

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import yauzl, { type Entry as ZipEntry, type ZipFile } from 'yauzl'
 import { SaasctlError } from '../errors.js'
-import { damaged, type Entry, Growth, type Names, refused } from './unpack.js'
+import { damaged, type Entry, Growth, type Names, refused } from './unpack-rules.js'
 
 /** As far as zip says: whether every byte is as it was is for the archive's seal to say. */
 export async function* zipEntries(path: string, bytes: number, names: Names): AsyncGenerator<Entry> {
