@@ -39,9 +39,10 @@ grant select on saasctl.export to saasctl_auditor;
 grant select (id, slug, status) on saasctl.tenant to saasctl_auditor;
 
 -- What an auditor may ask for: an export into our own store, made by a worker. The actor is asserted: the trail has the login.
-create function saasctl.export_request(export uuid, operation uuid, tenant uuid, formats text[], container text, masked boolean,
+-- Answers "asked", or why not.
+create function saasctl.export_request(export uuid, operation uuid, tenant text, formats text[], container text, masked boolean,
     certificate text, actor text, reason text)
-  returns void
+  returns text
   language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $function$
 declare
@@ -49,17 +50,18 @@ declare
   said jsonb := jsonb_build_object('name', actor, 'proof', 'asserted');
 begin
   if reason = '' or length(reason) > 1000 then
-    raise exception 'an export has a reason' using errcode = '22023';
+    return 'reason';
   end if;
   select t.id, t.slug, p.database_id into asked from saasctl.tenant t
     join saasctl.placement p on p.tenant_id = t.id
-    where t.id = export_request.tenant and t.status in ('active', 'suspended') for update of t;
+    where (t.slug = export_request.tenant or t.id::text = export_request.tenant) and t.status in ('active', 'suspended')
+    for update of t;
   if not found then
-    raise exception 'the tenant has nothing to export' using errcode = 'SCTE1';
+    return 'absent';
   end if;
   if exists (select from saasctl.operation o where o.tenant_id = asked.id and o.exclusion = 'exclusive'
       and o.status in ('queued', 'running', 'waiting', 'undoing')) then
-    raise exception 'the tenant is busy' using errcode = 'SCTE2';
+    return 'busy';
   end if;
   insert into saasctl.export (id, tenant_id, operation_id, formats, container, masked, certificate, actor, reason)
     values (export, asked.id, operation, formats, container, masked, certificate, said, reason);
@@ -69,18 +71,19 @@ begin
   insert into saasctl.operation_step (operation_id, position, name) values (operation, 1, 'write the bag');
   perform saasctl.audit_append('tenant:' || asked.id, actor, 'asserted', 'export.ask', 'tenant:' || asked.id,
     jsonb_build_object('export', export, 'masked', masked, 'reason', reason)::text);
+  return 'asked';
 end
 $function$;
-revoke all on function saasctl.export_request(uuid, uuid, uuid, text[], text, boolean, text, text, text)
+revoke all on function saasctl.export_request(uuid, uuid, text, text[], text, boolean, text, text, text)
   from public;
-grant execute on function saasctl.export_request(uuid, uuid, uuid, text[], text, boolean, text, text, text)
+grant execute on function saasctl.export_request(uuid, uuid, text, text[], text, boolean, text, text, text)
   to saasctl_auditor;
 
 update saasctl.instance set schema_version = 18;
 
 -- Down Migration
 
-drop function saasctl.export_request(uuid, uuid, uuid, text[], text, boolean, text, text, text);
+drop function saasctl.export_request(uuid, uuid, text, text[], text, boolean, text, text, text);
 drop table saasctl.export;
 revoke select (id, slug, status) on saasctl.tenant from saasctl_auditor;
 update saasctl.instance set schema_version = 17;

@@ -1,6 +1,6 @@
 import { isUuid } from '../names.js'
 import type { Actor } from './audit.js'
-import type { Queryable } from './catalog.js'
+import { only, type Queryable } from './catalog.js'
 
 export type ExportStatus = 'making' | 'ready' | 'failed' | 'expired'
 
@@ -63,19 +63,26 @@ export async function insertExport(q: Queryable, wish: NewExport): Promise<void>
   )
 }
 
-/** The same for a login that may only ask: a worker makes it. Promises the operation too. */
-export async function requestExport(q: Queryable, wish: NewExport): Promise<void> {
-  await q.query('select saasctl.export_request($1, $2, $3, $4, $5, $6, $7, $8, $9)', [
-    wish.id,
-    wish.operationId,
-    wish.tenantId,
-    wish.formats,
-    wish.container,
-    wish.masked,
-    wish.certificate,
-    wish.actor.name,
-    wish.reason
-  ])
+/** The same for a login that may only ask, with its operation: a worker makes it. Says why not, when it is not asked for. */
+export async function requestExport(
+  q: Queryable,
+  wish: Omit<NewExport, 'tenantId'> & { tenant: string }
+): Promise<'asked' | 'absent' | 'busy' | 'reason'> {
+  const rows = await q.query<{ answer: 'asked' | 'absent' | 'busy' | 'reason' }>(
+    'select saasctl.export_request($1, $2, $3, $4, $5, $6, $7, $8, $9) as answer',
+    [
+      wish.id,
+      wish.operationId,
+      wish.tenant,
+      wish.formats,
+      wish.container,
+      wish.masked,
+      wish.certificate,
+      wish.actor.name,
+      wish.reason
+    ]
+  )
+  return only(rows, 'the request of an export').answer
 }
 
 /** Whether this login may do more than look and ask. */

@@ -4,6 +4,7 @@ import {
   finishExport,
   insertExport,
   mayChange,
+  type NewExport,
   requestExport,
   setExportStatus
 } from '../catalog/exports.js'
@@ -91,17 +92,10 @@ export async function createExport(
   wait: Follow & { wait: boolean }
 ): Promise<{ id: string; operationId: string; operation: OperationRow | undefined }> {
   await checkWish(context, wish)
+  const promised = { ...wish, id: uuidv7(), operationId: uuidv7(), actor: context.actor }
+  if (!(await mayChange(context.catalog))) return ask(context, slug, promised)
   const tenant = await mustHaveDatabase(context, slug)
-  const row = { ...wish, id: uuidv7(), tenantId: tenant.id, operationId: uuidv7(), actor: context.actor }
-  if (!(await mayChange(context.catalog))) {
-    if (wish.target !== null) {
-      throw new SaasctlError('NOT_ALLOWED', 'This login may ask for an export into the store alone.', {
-        hint: 'Leave --out away; a worker makes it, and "saasctl export show" says where it is.'
-      })
-    }
-    await requestExport(context.catalog, row)
-    return { id: row.id, operationId: row.operationId, operation: undefined }
-  }
+  const row = { ...promised, tenantId: tenant.id }
   const local = wish.target?.startsWith('file:') ?? false
   const { owner, leaseMs } = context.operations.settings
   const claim = local ? { owner, leaseMs } : await context.operations.claim(wait.wait)
@@ -124,6 +118,25 @@ export async function createExport(
   })
   const operation = wait.wait || local ? await context.operations.follow(started, wait) : started
   return { id: row.id, operationId: started.id, operation }
+}
+
+/** What a login may do that may not change the catalog. */
+async function ask({ catalog }: Context, slug: string, wish: Omit<NewExport, 'tenantId'>) {
+  if (wish.target !== null) {
+    throw new SaasctlError('NOT_ALLOWED', 'This login may ask for an export into the store alone.', {
+      hint: 'Leave --out away; a worker makes it, and "saasctl export show" says where it is.'
+    })
+  }
+  const answer = await requestExport(catalog, { ...wish, tenant: slug })
+  if (answer === 'asked') return { id: wish.id, operationId: wish.operationId, operation: undefined }
+  if (answer === 'busy') {
+    throw new SaasctlError('TENANT_BUSY', 'Another operation is at work on this tenant.', {
+      hint: 'Ask again when it is over.'
+    })
+  }
+  throw new SaasctlError('TENANT_NOT_FOUND', `There is no tenant ${quoteInput(slug)} that can be exported.`, {
+    hint: 'It must be active or suspended.'
+  })
 }
 
 async function checkWish({ stores }: Context, wish: ExportWish): Promise<void> {
