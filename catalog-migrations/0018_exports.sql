@@ -11,7 +11,7 @@ create table saasctl.export (
   container text not null check (container in ('folder', 'tar.gz', 'zip')),
   -- Where it was to go: file:///PATH on the machine that makes it, or s3://BUCKET/NAME. Null is our own store, which expires.
   target text,
-  -- The store that it is in, and its name there; set when it is whole.
+  -- The store that it is in, and its name there; set when it is whole. A file on a machine is in none.
   store text,
   object text,
   masked boolean not null,

@@ -38,8 +38,10 @@ export const exportCreate: Kind<ExportInput, ExportWork> = {
         const { id, tenantId, masked, reason, target } = work.row
         if (!work.made) throw new SaasctlError('FAILED', `Export ${id} was not made.`)
         const { landed, outcome, snapshot } = work.made
+        // What somebody was handed as a file is theirs: no store of ours to fetch it from, or to erase it in.
+        const ours = work.place.kind === 'store' ? landed : { ...landed, store: null, object: null }
         const done = {
-          ...landed,
+          ...ours,
           position: snapshot.position,
           snapshotAt: snapshot.at,
           rowCount: outcome.rows,

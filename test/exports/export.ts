@@ -186,9 +186,9 @@ async function flipped(t: Test, world: ExportWorld) {
     const { file } = await world.make('acme', name)
     const { length } = await readFile(file)
     const odd: number[] = []
-    const step = Math.ceil(length / 60)
-    const edges = Array.from({ length: 40 }, (_, index) => [index, length - 1 - index]).flat()
-    const middle = Array.from({ length: 60 }, (_, index) => index * step + Math.floor(Math.random() * step))
+    const step = Math.ceil(length / 30)
+    const edges = Array.from({ length: 20 }, (_, index) => [index, length - 1 - index]).flat()
+    const middle = Array.from({ length: 30 }, (_, index) => index * step + Math.floor(Math.random() * step))
     for (const at of [...edges, ...middle].filter(place => place < length)) {
       await flip(file, at)
       const verdict = await verifyExport(file).catch(asSaasctlError)

@@ -1,4 +1,5 @@
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { generateKeyPairSync } from 'node:crypto'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createCatalogLogin } from '../../src/catalog/credentials.js'
@@ -9,8 +10,10 @@ import { downloadExport } from '../../src/exports/download.js'
 import { expireExports } from '../../src/exports/expire.js'
 import { verifyExport } from '../../src/exports/verify.js'
 import type { Saasctl } from '../../src/saasctl.js'
+import { signingKeys } from '../../src/secrets/signing.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { startVerb } from '../support/child.js'
+import { cli } from '../support/cli.js'
 import { type ControlPlane, controlPlane } from '../support/control-plane.js'
 import { startS3 } from '../support/s3-server.js'
 import { skipWithoutPostgres } from '../support/servers.js'
@@ -35,6 +38,7 @@ const make = (saasctl: Saasctl, more: Partial<ExportWish> = {}) =>
   createExport(saasctl, 'acme', { ...usual, ...more }, { wait: true })
 
 await t.test('an export in the store can be fetched until its time is over, and its row stays', t => stored(t, plane))
+await t.test('"export verify" needs no catalog, and exits with 8 and the file’s name', t => byCommand(t, plane))
 await t.test('an export into a bucket is there whole, and never without its end', t => bucket(t, plane))
 await t.test('an auditor’s login asks, a worker makes it, and nothing else is allowed', t => auditor(t, plane))
 await t.test('killed while it writes a file, another goes on, and no half of it stays', t => killed(t, plane))
@@ -66,6 +70,30 @@ async function stored(t: Test, { saasctl }: ControlPlane) {
     ['export.ask', 'export.create', 'export.download', 'export.expire']
   )
   t.match(await mustFindExport(saasctl, 'nonsense').catch(asSaasctlError), { code: 'EXPORT_NOT_FOUND' })
+}
+
+async function byCommand(t: Test, { saasctl }: ControlPlane) {
+  const { run, folder } = await cli(t)
+  const file = join(saasctl.config.home, 'fetched.tar.gz')
+  const key = join(folder, 'audit.pem')
+  const [mine] = await signingKeys(saasctl.keys)
+  await writeFile(key, mine?.publicKey ?? '')
+  const unknown = await run(['export', 'verify', file])
+  t.match(unknown, { code: 0, stdout: /intact, signer unknown/, stderr: '' })
+  t.match(await run(['export', 'verify', file, '--key', key]), { code: 0, stdout: /intact, signed with the key/ })
+  const { publicKey } = generateKeyPairSync('ed25519')
+  await writeFile(key, publicKey.export({ type: 'spki', format: 'pem' }))
+  const other = await run(['export', 'verify', file, '--key', key, '-o', 'json'])
+  t.match(other, { code: 8, stderr: /attestation\.sig/ })
+  t.match(JSON.parse(other.stdout), { intact: false, signer: 'wrong' })
+  const copy = join(folder, 'changed.tar.gz')
+  await writeFile(copy, Buffer.concat([await readFile(file), Buffer.from('x')]))
+  t.match(await run(['export', 'verify', copy]), { code: 8, stderr: /changed\.tar\.gz/ })
+  t.match(await run(['export', 'verify', '/nowhere']), { code: 2, stderr: /There is no \/nowhere\./ })
+  t.match(await run(['export', 'verify', file, '--key', file]), { code: 2, stderr: /Ed25519/ })
+  t.strictSame((await readdir(folder)).sort(), ['audit.pem', 'changed.tar.gz'], 'no catalog was made for it')
+  t.match(await run(['export', 'create', 'acme', '--format', 'xml']), { code: 2, stderr: /jsonl, csv/ })
+  t.match(await run(['export', 'create', 'acme', '--out', 'acme.rar', '--reason', 'x']), { code: 2, stderr: /ending/ })
 }
 
 async function bucket(t: Test, plane: ControlPlane) {

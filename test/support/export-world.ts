@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import mysql from 'mysql2/promise'
 import pg from 'pg'
@@ -65,10 +65,10 @@ export async function exportWorld(engine: EngineName): Promise<ExportWorld | und
       const target = out === null ? null : pathToFileURL(join(folder, out)).href
       const wish = { container, target, masked: false, certificate: null, reason: 'a test', ...more } as const
       const { id } = await createExport(saasctl, slug, { formats: ['jsonl', 'csv'], ...wish }, { wait: true })
-      const { store, object } = await mustFindExport(saasctl, id)
+      const { target: there, store, object } = await mustFindExport(saasctl, id)
       const [first] = await signingKeys(saasctl.keys)
       await writeFile(key, first?.publicKey ?? '')
-      return { id, file: join(new URL(store ?? '').pathname, object ?? '') }
+      return { id, file: there === null ? join(fileURLToPath(store ?? ''), object ?? '') : fileURLToPath(there) }
     },
     bringBack: (file, slug) =>
       importExport(
