@@ -15,6 +15,7 @@ const table: Record<string, () => Promise<unknown>> = {
   'tenant.undelete': async () => (await import('./tenants/undelete.js')).tenantUndelete,
   'tenant.purge': async () => (await import('./tenants/purge.js')).tenantPurge,
   'tenant.adopt': async () => (await import('./tenants/adopt.js')).tenantAdopt,
+  'tenant.load': async () => (await import('./tenants/load.js')).tenantLoad,
   'tenant.release': async () => (await import('./tenants/release.js')).tenantRelease,
   'template.build': async () => (await import('./templates/build.js')).templateBuild,
   'warm.create': async () => (await import('./templates/warm-kinds.js')).warmCreate,

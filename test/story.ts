@@ -55,7 +55,7 @@ if (!(await skipWithoutPostgres(t))) {
       t.match(
         said,
         onMysql
-          ? /umbrella \(pro\) is active in database t\w+[^]*umbrella issues invoice \d{4}-\d{5} of 535\.50 USD/
+          ? /umbrella \(pro\) is active in database t\w+[\s\S]*umbrella issues invoice \d{4}-\d{5} of 535\.50 USD/
           : /NO MARIADB AND NO MYSQL ON THIS MACHINE/
       )
       t.notMatch(said, /(postgres(ql)?|mysql):\/\/|password/i, 'no password is told')

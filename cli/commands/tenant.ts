@@ -12,12 +12,12 @@ import { addUpdate } from './tenant/update.js'
 
 export function tenant(noun: Command): void {
   addCreate(noun)
-  addAdopt(noun)
   addLook(noun)
   addUpdate(noun)
   addMigrate(noun)
   addPause(noun)
   addDelete(noun)
+  addAdopt(noun)
   addEnter(noun)
   addDomain(noun)
   addInvalidate(noun)

@@ -19,6 +19,8 @@ export interface HeldTarget {
   slug: string
   operationId: string
   databaseId: string
+  /** What the database is called on its server. */
+  database: string
   /** The database that the tenant has now; another one than was planned when it was moved or restored. */
   placedId: string | null
   tenantStatus: TenantStatus
@@ -80,7 +82,7 @@ export async function takeTargets(q: Queryable, lane: Lane, ids: string[]): Prom
   // Read after the tenants are held: from here on nobody changes what is read.
   return q.query<HeldTarget>(
     `select t.tenant_id as "tenantId", n.slug, n.status as "tenantStatus", t.operation_id as "operationId",
-       t.database_id as "databaseId", p.database_id as "placedId", t.attempt, t.before, t.after,
+       t.database_id as "databaseId", d.name as database, p.database_id as "placedId", t.attempt, t.before, t.after,
        d.migrations_checksum as "migrationsChecksum", d.fingerprint
      from saasctl.rollout_target t
      join saasctl.tenant n on n.id = t.tenant_id

@@ -74,9 +74,15 @@ async function look(
   const found = foundById(await engine.inventory(access))
   // Read last: whatever began to change while the server was looked at is in it.
   const busy = await atWork(catalog)
-  const said = known
-    .filter(row => !busy.has(row.id) && !busy.has(row.tenantId ?? ''))
-    .flatMap(row => expected({ server, row, seen: stateOf(engine.names(row.id), found.get(row.id)) }))
+  const quiet = known.filter(row => !busy.has(row.id) && !busy.has(row.tenantId ?? ''))
+  const said: Diagnosis[] = []
+  for (const row of quiet) {
+    const names = { ...engine.names(row.id), database: row.name }
+    // An adopted one that kept its name is in no inventory of names of ours.
+    const ours = engine.names(row.id).database === row.name
+    const seen = ours ? stateOf(names, found.get(row.id)) : await engine.state(access, names)
+    said.push(...expected({ server, row, seen }))
+  }
   for (const { id } of known) found.delete(id)
   const strange = [...found.values()].filter(({ id }) => !busy.has(id))
   const rows = await whereabouts(

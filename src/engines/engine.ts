@@ -3,12 +3,14 @@ import type { Secret } from '../secret.js'
 import type { Survey, Takeover } from './adoption.js'
 import type { Dump, DumpOptions, RestoreOptions } from './dump.js'
 import type { AppliedMigration, MigrationFile } from './migration.js'
-import type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
+import type { OwnerSession } from './owner.js'
+import type { Difference, ReadOptions, Schema } from './schema.js'
 import type { ShellCommand } from './shell-command.js'
-import type { ReplaceRows, SnapshotVerbs } from './snapshot.js'
+import type { SnapshotVerbs } from './snapshot.js'
 
 export type { Adoption, Release, Survey, Takeover } from './adoption.js'
 export type { AppliedMigration, MigrationFile, MigrationOptions } from './migration.js'
+export type { OwnerSession } from './owner.js'
 export type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
 export type { ShellCommand } from './shell-command.js'
 
@@ -73,10 +75,8 @@ export interface Capabilities {
   tempFileLimit: boolean
   /** Sessions of tenants can be ended by the control login. */
   terminateSessions: boolean
-  /** A login's statements, of every kind, end after the plan's time by the server's own clock. */
-  statementLimit: boolean
-  /** A session that idles in its transaction is ended by the server after the plan's time. Without it, the router does. */
-  idleTransactionLimit: boolean
+  /** The server ends statements of every kind, and idle transactions, by a plan's time. Without it, the router does. */
+  timeLimits: boolean
 }
 
 export interface ServerFacts {
@@ -195,6 +195,8 @@ export interface Engine extends SnapshotVerbs {
    * certain from the text; `-- lint-allow: code` in a file's up part silences one. Pure.
    */
   lint(files: readonly MigrationFile[]): LintFinding[]
+  /** Reads a plain dump to its end: INVALID_INPUT for one that runs programs, leads elsewhere or is cut. Pure. */
+  checkDump(stream: Readable): Promise<void>
   /** What taking over a database that is not ours would change, and what control lacks for it. Reads the system's tables alone. */
   survey(server: ServerAccess, database: string): Promise<Survey>
   /** What keeps a database from being given to a role under a name, each with what mends it. */
@@ -259,32 +261,5 @@ export interface ActingSession {
   /** Takes a database over that was there before, and gives one back. */
   readonly takeover: Takeover
   /** Gives the session back. A session in doubt is destroyed. */
-  end(): Promise<void>
-}
-
-/** A session inside one tenant database, as its owner: never more. */
-export interface OwnerSession extends ReplaceRows {
-  /** In the order they were applied. */
-  applied(): Promise<AppliedMigration[]>
-  /**
-   * Applies one file in one direction, with its ledger row, atomically where the file allows a transaction.
-   * Refuses when the ledger does not end at `after` (somebody else migrated meanwhile).
-   */
-  apply(file: MigrationFile, direction: 'up' | 'down', after: string | null): Promise<void>
-  /** What a ledger of node-pg-migrate says that is not ours; null where there is none. */
-  foreignLedger(): Promise<AppliedMigration[] | null>
-  /** Makes our ledger say just this, and takes a foreign one away that said it. */
-  baseline(applied: ReadonlyArray<{ name: string }>): Promise<void>
-  /** Runs the statements of a file as one script: a template's seed. */
-  run(sql: string): Promise<void>
-  /** Hash of the schema: columns, constraints, indexes, functions, triggers; the same after dump and restore. */
-  fingerprint(): Promise<string>
-  /** The same thing by thing. */
-  facts(): Promise<SchemaFact[]>
-  bytes(): Promise<number>
-  /** How many rows each table has, by its qualified name, as `DumpFacts.rows` counts them. */
-  rows(): Promise<Record<string, number>>
-  /** Stays the same while no row is written: two of the same mean that nothing was in between. */
-  writes(): Promise<string>
   end(): Promise<void>
 }

@@ -1,8 +1,6 @@
 import { spawn } from 'node:child_process'
 import type { Queryable } from '../catalog/catalog.js'
-import { serverById } from '../catalog/servers.js'
-import { serverAccess } from '../databases/access.js'
-import { Logins } from '../databases/logins.js'
+import { gather } from '../databases/work.js'
 import { SaasctlError } from '../errors.js'
 import type { Tools } from '../operations/kind.js'
 import type { Rollout } from './lane-work.js'
@@ -60,13 +58,11 @@ async function passHttp(url: string): Promise<void> {
 }
 
 async function passSql(tools: Tools, rollout: Rollout, wave: number, query: string): Promise<void> {
-  for (const { databaseId, serverId, slug } of await doneTargets(tools.catalog, rollout.id, wave)) {
-    const server = await serverById(tools.catalog, serverId)
-    if (!server) continue
-    const [engine, access] = await Promise.all([tools.engine(server.engine), serverAccess(tools.keys, server)])
-    const logins = await Logins.of(tools.catalog, tools.keys, databaseId)
-    const { database } = engine.names(databaseId)
-    const rows = await engine.read(access, database, await logins.credentials('readonly'), query, { timeoutMs: 30_000 })
+  for (const { databaseId, slug } of await doneTargets(tools.catalog, rollout.id, wave)) {
+    const { engine, access, database, logins } = await gather(tools, databaseId)
+    const rows = await engine.read(access, database.name, await logins.credentials('readonly'), query, {
+      timeoutMs: 30_000
+    })
     const [value] = Object.values(rows[0] ?? {})
     if (rows.length !== 1 || (value !== true && value !== 1)) throw closed(`the query was not true for tenant ${slug}`)
   }

@@ -51,7 +51,8 @@ async function migrate(
 ): Promise<void> {
   const { engine, schema, tools, session } = work
   const logins = await Logins.of(tools.catalog, tools.keys, target.databaseId)
-  const inside = await session.enterDatabase(engine.names(target.databaseId), await logins.credentials('owner'))
+  const names = { ...engine.names(target.databaseId), database: target.database }
+  const inside = await session.enterDatabase(names, await logins.credentials('owner'))
   const bring = async (before: Array<{ name: string }>) => {
     await applyAll(work, target, inside, before, reached)
     if (reached.schema) {

@@ -1,33 +1,17 @@
 import { keepAdoption } from '../catalog/adoptions.js'
-import { tenantEvent } from '../catalog/audit.js'
-import type { Transaction } from '../catalog/catalog.js'
-import { place, setDatabaseState, setSchema } from '../catalog/databases.js'
-import { recordChecksums } from '../catalog/templates.js'
-import { setTenantStatus } from '../catalog/tenants.js'
-import { migrationsChecksum } from '../databases/plan-migrations.js'
-import { DatabaseWork, gather } from '../databases/work.js'
-import type { Adoption, MigrationFile, OwnerSession } from '../engines/engine.js'
-import { SaasctlError } from '../errors.js'
+import { gather } from '../databases/work.js'
+import type { Adoption } from '../engines/engine.js'
 import type { Context, Kind } from '../operations/kind.js'
-import { type Baseline, findBaseline } from '../templates/baseline.js'
-import { readTemplate } from '../templates/register.js'
 import { type AdoptionWish, planAdoption, refuseLacking } from './adoption-plan.js'
 import { forgetForeign, promiseForeign } from './foreign.js'
-import type { TenantInput, TenantOutcome, Wait } from './work.js'
+import { activate, type ForeignInput, ForeignWork, openAndIdentify } from './foreign-work.js'
+import type { TenantOutcome, Wait } from './work.js'
 
-interface AdoptInput extends TenantInput {
-  template: string
+interface AdoptInput extends ForeignInput {
   from: string
-  baseline: string | null
 }
 
-class AdoptWork extends DatabaseWork {
-  seen: { files: MigrationFile[]; fingerprint: string; bytes: number } | undefined
-
-  get input(): AdoptInput {
-    return this.operation.input as AdoptInput
-  }
-
+class AdoptWork extends ForeignWork<AdoptInput> {
   async adoption(): Promise<Adoption> {
     const { names, database, logins, input } = this
     return { names, databaseId: database.id, owner: await logins.credentials('owner'), from: input.from }
@@ -62,18 +46,14 @@ export const tenantAdopt: Kind<AdoptInput, AdoptWork> = {
       act: async work => {
         await work.session.takeover.handOver(await work.adoption())
         await work.session.setLimits(work.names, work.database.limits)
+        await writeLedger(work)
       }
     },
-    { name: 'write the ledger', act: writeLedger },
     {
       name: 'open and look',
-      act: async work => {
-        await work.session.openLogins(work.names, ['app_a', 'app_b', 'readonly'])
-        const app = await work.logins.credentials(work.database.activeApp)
-        await work.engine.identify(work.access, work.names.database, app, work.database.id)
-      }
+      act: openAndIdentify
     },
-    { name: 'activate', act: read, commit: activate }
+    { name: 'activate', act: work => work.look(), commit: (tx, work) => activate(tx, work, { from: work.input.from }) }
   ],
   failed: forgetForeign
 }
@@ -85,19 +65,10 @@ async function look(work: AdoptWork): Promise<void> {
   await work.session.takeover.inspect(adoption)
   const inside = await work.session.enterDatabase({ ...work.names, database: adoption.from }, adoption.owner)
   try {
-    await baselineOf(work, inside)
+    await work.baselineIn(inside)
   } finally {
     await inside.end()
   }
-}
-
-async function baselineOf(work: AdoptWork, inside: OwnerSession): Promise<Baseline> {
-  const { tools, server } = work
-  return findBaseline(tools, inside, { files: await filesOf(work), server, asked: work.input.baseline })
-}
-
-async function filesOf({ tools, engine, input }: AdoptWork): Promise<MigrationFile[]> {
-  return (await readTemplate(tools.folders.templates, input.template)).migrations[engine.name] ?? []
 }
 
 /** A ledger that is written is the truth; whoever finishes this may be another process than the one that looked. */
@@ -105,39 +76,10 @@ async function writeLedger(work: AdoptWork): Promise<void> {
   const inside = await work.session.enterDatabase(work.names, await work.logins.credentials('owner'))
   try {
     const applied = await inside.applied()
-    await inside.baseline(applied.length > 0 ? applied : (await baselineOf(work, inside)).files)
+    await inside.baseline(applied.length > 0 ? applied : (await work.baselineIn(inside)).files)
   } finally {
     await inside.end()
   }
-}
-
-/** Takes from the database itself what the catalog is to know of it. */
-async function read(work: AdoptWork): Promise<void> {
-  const { engine, access, names, logins, database } = work
-  const { fingerprint, applied } = await engine.describe(access, names.database, await logins.credentials('owner'))
-  const { database: found, bytes } = await engine.state(access, names)
-  if (found !== 'open') throw new SaasctlError('FAILED', `Database ${database.name} is ${found}.`)
-  const files = await filesOf(work)
-  work.seen = { files: files.slice(0, applied.length), fingerprint, bytes }
-}
-
-async function activate(tx: Transaction, work: AdoptWork): Promise<void> {
-  const { database, engine, seen } = work
-  const { tenantId, template, from } = work.input
-  if (!seen) throw new SaasctlError('FAILED', `Database ${database.name} was not looked at.`)
-  const { files, fingerprint, bytes } = seen
-  const migration = files.at(-1)?.name ?? null
-  await setSchema(tx, database.id, {
-    migration,
-    migrationsChecksum: migrationsChecksum(files, files),
-    fingerprint,
-    bytes
-  })
-  await recordChecksums(tx, template, engine.name, files)
-  await setDatabaseState(tx, database.id, 'placed')
-  await place(tx, tenantId, database.id)
-  await setTenantStatus(tx, tenantId, 'active')
-  tx.audit(tenantEvent(tenantId, 'tenant.activate', { from, database: database.name, baseline: migration }))
 }
 
 export interface AdoptWish extends AdoptionWish {

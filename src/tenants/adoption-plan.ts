@@ -3,7 +3,7 @@ import { serverByName } from '../catalog/servers.js'
 import { findTenant } from '../catalog/tenants.js'
 import { serverAccess } from '../databases/access.js'
 import { migrationsChecksum } from '../databases/plan-migrations.js'
-import type { Survey } from '../engines/engine.js'
+import type { MigrationFile, Survey } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
 import { databaseIdOf, parseSlug, quoteInput } from '../names.js'
 import type { Context } from '../operations/kind.js'
@@ -40,13 +40,15 @@ export async function planAdoption(context: Context, wish: AdoptionWish, follow:
   const slug = parseSlug(wish.slug)
   if (await findTenant(context.catalog, slug)) throw slugTaken(slug)
   const chosen = await chooseFor(context, wish)
+  const files = await templateFiles(context, chosen)
+  if (wish.baseline !== undefined) firstFiles(files, wish.baseline)
   await checkFree(context, chosen, wish.database)
   const [engine, access] = await Promise.all([
     context.engine(chosen.server.engine),
     serverAccess(context.keys, chosen.server)
   ])
   const survey = await engine.survey(access, wish.database)
-  await readReferences(context, chosen, wish.baseline ?? null, follow)
+  await readReferences(context, chosen, follow)
   const { database, logins } = engine.adoptedNames('00000000-0000-7000-8000-000000000000', wish.database)
   const opaque = database !== wish.database
   return {
@@ -82,17 +84,15 @@ export async function chooseFor(
 }
 
 /** Every schema that the template's files have made, read on a scratch database unless the catalog has them. */
-export async function readReferences(
-  context: Context,
-  { template, server }: Chosen,
-  baseline: string | null,
-  follow: Follow
-): Promise<void> {
-  const { migrations } = await readTemplate(context.folders.templates, template.name)
-  const files = migrations[server.engine] ?? []
-  if (baseline !== null) firstFiles(files, baseline)
+export async function readReferences(context: Context, chosen: Chosen, follow: Follow): Promise<void> {
+  const { template, server } = chosen
+  const files = await templateFiles(context, chosen)
   const checksum = migrationsChecksum(files, files)
   await schemaReference(context, { template: template.name, server, checksum }, follow)
+}
+
+export async function templateFiles({ folders }: Context, { template, server }: Chosen): Promise<MigrationFile[]> {
+  return (await readTemplate(folders.templates, template.name)).migrations[server.engine] ?? []
 }
 
 async function checkFree({ catalog }: Context, { server }: Chosen, database: string): Promise<void> {

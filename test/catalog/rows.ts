@@ -54,6 +54,9 @@ function membersOf(name: string): Members {
 
 /** Where each row comes from, and the columns that it leaves to others, with the reason. */
 const tables: Record<string, { table: string; without?: Record<string, string> }> = {
+  ReferenceRow: { table: 'schema_reference' },
+  DriftRow: { table: 'drift' },
+  AdoptionRow: { table: 'adoption' },
   Instance: {
     table: 'instance',
     without: { one: 'there is one row', created_at: 'for people who read the table', adopted_at: 'as well' }

@@ -5,6 +5,7 @@ import t from 'tap'
 import { listServers, updateServer } from '../../src/catalog/servers.js'
 import { serverAccess } from '../../src/databases/access.js'
 import { addServer } from '../../src/servers/add.js'
+import { buildTemplate } from '../../src/templates/build-template.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { suspendTenant } from '../../src/tenants/suspend.js'
 import { asTenantOwner } from '../support/as-owner.js'
@@ -169,6 +170,7 @@ if (!(await skipWithoutPostgres(t))) {
       port,
       ...control
     })
+    await buildTemplate(saasctl, 'tiny', { again: false, warm: undefined }, { wait: true })
     for (const slug of ['hooli', 'vandelay'])
       await createTenant(saasctl, { slug, server: 'away', plan: 'small' }, { template: 'tiny' }, { wait: true })
     await updateServer(saasctl.catalog, server.id, { port: 1 })

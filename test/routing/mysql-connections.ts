@@ -376,6 +376,8 @@ async function tls(t: Test, { routing, running, tenants, sessions }: MysqlServer
 }
 
 async function rogue(t: Test) {
+  const LOCAL_FILES = 0x80
+  const QUERY_ATTRIBUTES = 0x8000000
   const password = 'do-not-tell'
   const packet = (number: number, ...parts: Array<Buffer | string>) => {
     const body = Buffer.concat(parts.map(part => Buffer.from(part as string, 'latin1')))
@@ -432,6 +434,9 @@ async function rogue(t: Test) {
         const login = data.readUIntLE(0, 3) + 4
         turn += 1
         if (turn === 1) {
+          const flags = data.readUInt32LE(4)
+          t.equal(flags & QUERY_ATTRIBUTES, 0, 'statements are sent in the one form that every server reads')
+          t.equal(flags & LOCAL_FILES, 0, 'and no server is told that it may ask for files')
           logins.push(data.length > login ? 'hasty' : 'patient')
           socket.write(switchTo('mysql_native_password'))
           if (data.length > login) socket.end(packet(3, '\xff\x84\x04#08S01Got packets out of order'))

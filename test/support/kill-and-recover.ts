@@ -1,4 +1,9 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Test } from 'tap'
+import { COLLATION } from '../../src/engines/mysql/connect.js'
+import { all } from '../../src/engines/mysql/quote.js'
+import { ownerVerbs } from '../../src/engines/mysql/recipe.js'
 import { addServer } from '../../src/servers/add.js'
 import { startVerb } from './child.js'
 import { controlPlane } from './control-plane.js'
@@ -9,7 +14,7 @@ import { type Stage, scenes } from './scenes.js'
 import { asSuperuser, type Binaries } from './servers.js'
 import { settle } from './settle.js'
 import { type Successor, takeOver } from './take-over.js'
-import { tinyTemplate } from './tiny-template.js'
+import { type TinyTemplate, tinyTemplate } from './tiny-template.js'
 import { durable } from './two-servers.js'
 
 export interface KillStage extends Stage {
@@ -33,8 +38,45 @@ export async function killStage(binaries?: Binaries): Promise<KillStage> {
     await template.remove()
   }
   const openLogin = (login: string) => asSuperuser(plane.server, client => client.query(`alter role "${login}" login`))
-  return { plane, saasctl: plane.saasctl, template, openLogin, serverKilled: false, close }
+  const foreignDatabase = async () => {
+    const name = newForeign()
+    await asSuperuser(plane.server, async client => {
+      await client.query(`create role ${name}_owner`)
+      await client.query(`create database ${name} owner ${name}_owner`)
+    })
+    await asSuperuser(
+      plane.server,
+      client => client.query(`set session authorization ${name}_owner; ${FOREIGN.join('; ')}`),
+      name
+    )
+    return name
+  }
+  return {
+    plane,
+    saasctl: plane.saasctl,
+    template,
+    openLogin,
+    foreignDatabase,
+    dumpFile: () => dumpOf(template),
+    serverKilled: false,
+    close
+  }
 }
+
+let foreigners = 0
+const newForeign = () => `old_${process.pid}_${++foreigners}`
+
+async function dumpOf({ migrations }: TinyTemplate): Promise<string> {
+  const file = join(migrations, '..', 'dump.sql')
+  await writeFile(file, `${FOREIGN.join(';\n')};\n`)
+  return file
+}
+
+/** What the template's first two migrations make. */
+const FOREIGN = [
+  'create table notes (id int primary key, body text not null)',
+  'create table tags (id int primary key, name text)'
+]
 
 /** The same with all tenants on a MariaDB, which keeps what it said that it had committed. */
 export async function mysqlKillStage(): Promise<KillStage> {
@@ -54,7 +96,24 @@ export async function mysqlKillStage(): Promise<KillStage> {
     await template.remove()
   }
   const openLogin = (login: string) => mysql.root(`alter user '${login}'@'%' account unlock`)
-  return { plane, saasctl: plane.saasctl, template, mysql, openLogin, serverKilled: false, close }
+  const foreignDatabase = async () => {
+    const name = newForeign()
+    await mysql.root(`create database ${name} character set utf8mb4 collate ${COLLATION}`)
+    await mysql.root(FOREIGN.join('; '), name)
+    await mysql.root(`grant ${ownerVerbs.join(', ')} on ${all(name)} to '${control.login}'@'%' with grant option`)
+    return name
+  }
+  return {
+    plane,
+    saasctl: plane.saasctl,
+    template,
+    mysql,
+    openLogin,
+    foreignDatabase,
+    dumpFile: () => dumpOf(template),
+    serverKilled: false,
+    close
+  }
 }
 
 /** What a killed process has left, and what came of it. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import mysql from 'mysql2/promise'
 import type { Credentials } from '../../src/engines/engine.js'
+import { SPARE } from '../../src/engines/mysql/limits.js'
 import { MysqlEngine } from '../../src/engines/mysql/mysql.js'
 import { recordsOf } from '../../src/engines/mysql/names.js'
 import { Secret } from '../../src/secret.js'
@@ -78,6 +79,7 @@ export async function startMysqlEngine(options: string[] = [], binaries?: MysqlB
 }
 
 const sql: EngineSql = {
+  spare: SPARE,
   notes: file(
     '1_notes',
     'create table notes (id int auto_increment primary key, body text not null);',

@@ -108,6 +108,7 @@ export function file(name: string, up: string, down: string | null = null, optio
 }
 
 const sql: EngineSql = {
+  spare: 0,
   notes: file(
     '1_notes',
     'create table notes (id int generated always as identity primary key, body text not null);',

@@ -37,6 +37,8 @@ export interface HeldConnection {
 
 /** The sentences of the conformance suite in the engine's own words. */
 export interface EngineSql {
+  /** Connections that an app login has beyond its plan's. */
+  spare: number
   /** A schema with one of everything that can be owned or granted. */
   everything: MigrationFile
   /** A table `notes (id, body)` with generated ids. */

@@ -8,7 +8,7 @@ import type { BudgetOptions } from '../../src/routing/budget/options.js'
 import { ServerBudget } from '../../src/routing/budget.js'
 import type { TenantPool, TenantPoolOptions } from '../../src/routing/tenant-pool.js'
 import { randomPassword } from '../../src/secrets/passwords.js'
-import { type MariadbServer, startMariadb } from './mariadb-server.js'
+import { type MariadbServer, type MysqlBinaries, startMariadb } from './mariadb-server.js'
 
 /** A tenant's database on MariaDB with an app login, its grants and the identity row of a real one, made by plain SQL. */
 export interface MysqlTenant {
@@ -33,8 +33,13 @@ export interface MysqlServer {
 }
 
 /** Starts a server and makes tenants on it; `up` is run in each database. */
-export async function mysqlServer(count: number, up: string[], options: string[] = []): Promise<MysqlServer> {
-  const running = await startMariadb(options)
+export async function mysqlServer(
+  count: number,
+  up: string[],
+  options: string[] = [],
+  binaries?: MysqlBinaries
+): Promise<MysqlServer> {
+  const running = await startMariadb(options, binaries)
   try {
     const routing = new MysqlRouting()
     const tenants: MysqlTenant[] = []

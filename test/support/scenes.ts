@@ -25,6 +25,10 @@ export interface Stage {
   template: TinyTemplate
   /** Opens a login that is closed, behind the control plane's back. */
   openLogin(login: string): Promise<unknown>
+  /** Makes a database as a customer had it before: in nobody's catalog, its schema that of the first two migrations. */
+  foreignDatabase(): Promise<string>
+  /** The same as a plain dump. */
+  dumpFile(): Promise<string>
 }
 
 let slugs = 0
@@ -56,6 +60,16 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
     const slug = newSlug()
     await doVerb(saasctl, 'create', { slug })
     return { verb: 'purge', argument: { slug } }
+  },
+  'tenant.adopt': async ({ foreignDatabase }) => ({
+    verb: 'adopt',
+    argument: { slug: newSlug(), database: await foreignDatabase() }
+  }),
+  'tenant.load': async ({ dumpFile }) => ({ verb: 'load', argument: { slug: newSlug(), file: await dumpFile() } }),
+  'tenant.release': async ({ saasctl, foreignDatabase }) => {
+    const slug = newSlug()
+    await doVerb(saasctl, 'adopt', { slug, database: await foreignDatabase() })
+    return { verb: 'release', argument: { slug } }
   },
   'template.build': async () => ({ verb: 'build', argument: { again: true } }),
   'rollout.lane': rolloutScene,

@@ -16,10 +16,13 @@ import type { Saasctl } from '../../src/saasctl.js'
 import { buildTemplate } from '../../src/templates/build-template.js'
 import { schemaReference } from '../../src/templates/reference.js'
 import { readTemplate } from '../../src/templates/register.js'
+import { adoptTenant } from '../../src/tenants/adopt.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { deleteTenant } from '../../src/tenants/delete.js'
+import { loadTenant } from '../../src/tenants/load.js'
 import { migrateTenant } from '../../src/tenants/migrate.js'
 import { purgeTenant } from '../../src/tenants/purge.js'
+import { releaseTenant } from '../../src/tenants/release.js'
 import { resumeTenant } from '../../src/tenants/resume.js'
 import { suspendTenant } from '../../src/tenants/suspend.js'
 import { undeleteTenant } from '../../src/tenants/undelete.js'
@@ -44,6 +47,17 @@ export const verbs = {
   delete: (saasctl, argument, onProgress) => deleteTenant(saasctl, slugOf(argument), { wait: true, onProgress }),
   undelete: (saasctl, argument, onProgress) => undeleteTenant(saasctl, slugOf(argument), { wait: true, onProgress }),
   purge: (saasctl, argument, onProgress) => purgeTenant(saasctl, slugOf(argument), { wait: true, onProgress }),
+  adopt: async (saasctl, argument, onProgress) => {
+    const [server] = await listServers(saasctl.catalog)
+    const wish = { server: server?.name ?? '', database: String(argument['database']), baseline: '0002_grown' }
+    const { template } = saasctl.config
+    return adoptTenant(saasctl, { slug: slugOf(argument), template, ...wish }, { wait: true, onProgress })
+  },
+  load: (saasctl, argument, onProgress) => {
+    const wish = { slug: slugOf(argument), file: String(argument['file']), baseline: '0002_grown' }
+    return loadTenant(saasctl, wish, { template: saasctl.config.template }, { wait: true, onProgress })
+  },
+  release: (saasctl, argument, onProgress) => releaseTenant(saasctl, slugOf(argument), { wait: true, onProgress }),
   limits: (saasctl, argument, onProgress) =>
     updateTenant(saasctl, slugOf(argument), { plan: String(argument['plan']) }, { wait: true, onProgress }),
   migrate: (saasctl, argument, onProgress) => {

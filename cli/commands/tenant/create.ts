@@ -8,6 +8,8 @@ import { verb } from '../../help.js'
 import { type Session, withSaasctl } from '../../session.js'
 
 interface Options extends Omit<NewTenant, 'slug' | 'labels'> {
+  from?: string
+  baseline?: string
   label?: Record<string, string>
   dryRun?: true
 }
@@ -17,6 +19,7 @@ export function addCreate(noun: Command): void {
     'tenant create acme',
     'tenant create acme --plan pro --label tier=gold',
     'tenant create acme --region eu --display-name "Acme GmbH"',
+    'tenant create acme --from acme.sql  # a plain dump, loaded as its owner',
     'tenant create acme --dry-run  # the steps, and nothing else'
   ])
     .option('--template <name>', 'what its database starts as')
@@ -27,13 +30,16 @@ export function addCreate(noun: Command): void {
     .option('--label <key=value>', 'a label; several with commas, or the flag again', collectNewLabels)
     .option('--display-name <name>', 'the customer’s own name, for people')
     .option('--idempotency-key <key>', 'the same key again finds the same tenant')
+    .option('--from <file>', 'load this plain dump of pg_dump or mysqldump instead of the template')
+    .option('--baseline <migration>', 'with --from: the last migration that is in it, or none')
     .option('--dry-run', 'print the steps and change nothing')
     .action(withSaasctl(create))
 }
 
 async function create(session: Session, options: Options, slug: string): Promise<void> {
   const { saasctl, flags, progress } = session
-  if (options.dryRun) return dryRun(session, slug)
+  if (options.dryRun) return dryRun(session, slug, options)
+  if (options.from !== undefined) return load(session, options, slug, options.from)
   const { createTenant } = await import('../../../src/tenants/create.js')
   const { template, plan, server, region, engine, label: labels, displayName, idempotencyKey } = options
   const wish = { slug, template, plan, server, region, engine, labels, displayName, idempotencyKey }
@@ -42,12 +48,20 @@ async function create(session: Session, options: Options, slug: string): Promise
   if (flags.wait) progress.next(`Connect an application: saasctl tenant dsn ${slug} --reveal`)
 }
 
-async function dryRun(session: Session, slug: string): Promise<void> {
+async function load(session: Session, options: Options, slug: string, file: string): Promise<void> {
+  const { saasctl } = session
+  const { loadTenant } = await import('../../../src/tenants/load.js')
+  const { template, plan, server, region, engine, label: labels, displayName, baseline } = options
+  const wish = { slug, file, template, plan, server, region, engine, labels, displayName, baseline }
+  await printOutcome(session, await loadTenant(saasctl, wish, { template: saasctl.config.template }, session.wait()))
+}
+
+async function dryRun(session: Session, slug: string, { from }: Options): Promise<void> {
   const [{ findTenant }, { slugTaken }] = await Promise.all([
     import('../../../src/catalog/tenants.js'),
     import('../../../src/tenants/slugs.js')
   ])
   const wanted = parseSlug(slug)
   if (await findTenant(session.saasctl.catalog, wanted)) throw slugTaken(wanted)
-  await printSteps(session, 'tenant.create', [wanted])
+  await printSteps(session, from === undefined ? 'tenant.create' : 'tenant.load', [wanted])
 }

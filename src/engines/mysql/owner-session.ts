@@ -1,8 +1,10 @@
+import type { Readable } from 'node:stream'
 import type { AppliedMigration, DatabaseNames, MigrationFile, OwnerSession } from '../engine.js'
 import type { TableRows } from '../snapshot.js'
 import { replaceRows } from './export/load.js'
 import { factsOf, fingerprintOf } from './fingerprint.js'
 import { applied, baseline } from './ledger.js'
+import { load } from './load.js'
 import { apply } from './migrate.js'
 import { rowsOf } from './rows.js'
 import { runScript } from './script.js'
@@ -34,6 +36,10 @@ export class MysqlOwnerSession implements OwnerSession {
   /** Nothing that migrates MySQL keeps a ledger in this form. */
   foreignLedger(): Promise<AppliedMigration[] | null> {
     return Promise.resolve(null)
+  }
+
+  load(stream: Readable) {
+    return this.#fenced(() => load(this.#session, stream))
   }
 
   baseline(applied: ReadonlyArray<{ name: string }>) {

@@ -3,8 +3,8 @@ import type { ServerFacts } from '../engine.js'
 import { missingRights } from './check-control.js'
 import type { Session } from './session.js'
 
-/** MariaDB 10.11 is the first with all of what is used here that is still cared for; MySQL's first with roles and locks is 8.0. */
-const OLDEST = { mariadb: '10.11', mysql: '8.0.19' }
+/** MariaDB 10.11 is the first with all of what is used here that is still cared for; MySQL's first with SHOW_ROUTINE is 8.0.20. */
+const OLDEST = { mariadb: '10.11', mysql: '8.0.20' }
 const NAMES = { mariadb: 'MariaDB', mysql: 'MySQL' }
 
 /** What the server is and can do. SERVER_UNSUPPORTED for one that is too old. */
@@ -30,8 +30,7 @@ export async function probe(session: Session): Promise<ServerFacts> {
       tempFileLimit: false,
       terminateSessions: !missing.some(right => /CONNECTION.ADMIN|PROCESS/.test(right)),
       // MySQL's limit is a SELECT's alone, and it has none for idle transactions.
-      statementLimit: flavour === 'mariadb',
-      idleTransactionLimit: flavour === 'mariadb'
+      timeLimits: flavour === 'mariadb'
     }
   }
 }

@@ -1,9 +1,11 @@
+import type { Readable } from 'node:stream'
 import type { MigrationFile, OwnerSession } from '../engine.js'
 import type { TableRows } from '../snapshot.js'
 import { baseline, foreignLedger } from './baseline.js'
 import { replaceRows } from './export/load.js'
 import { factsOf, fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
+import { load } from './load.js'
 import { apply } from './migrate.js'
 import { rowsOf } from './rows.js'
 import { runScript } from './script.js'
@@ -38,6 +40,10 @@ export class PostgresOwnerSession implements OwnerSession {
 
   foreignLedger() {
     return this.#keeper.fenced(() => foreignLedger(this.#session))
+  }
+
+  load(stream: Readable) {
+    return this.#keeper.fenced(() => load(this.#session, stream))
   }
 
   baseline(applied: ReadonlyArray<{ name: string }>) {

@@ -11,6 +11,7 @@ import { checkHeir } from './heir.js'
 import { identify } from './identity.js'
 import { appliedMigrations } from './ledger.js'
 import { lint } from './lint/lint.js'
+import { checkDump } from './load.js'
 import { namesOf } from './names.js'
 import { probe } from './probe.js'
 import { read, readRows } from './read.js'
@@ -36,6 +37,7 @@ export class PostgresEngine implements Engine {
   readonly dump = dump
   readonly adoptedNames = namesOf
   readonly survey = survey
+  readonly checkDump = checkDump
   readonly checkHeir = checkHeir
   readonly dsn = dsn
   readonly shell = shell

@@ -23,8 +23,7 @@ export async function probe(session: Session): Promise<ServerFacts> {
       transactionalDdl: true,
       tempFileLimit: await maySetTempFileLimit(session),
       terminateSessions: await maySignal(session),
-      statementLimit: true,
-      idleTransactionLimit: true
+      timeLimits: true
     }
   }
 }

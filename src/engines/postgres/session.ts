@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type pg from 'pg'
 import { type Place, translate } from './errors.js'
+import { gathered } from './gathered.js'
 import { stream } from './stream.js'
 
 /** How long a question may be without an answer before somebody looks whether the server still works on it. */
@@ -102,15 +103,17 @@ export class Session {
     }
   }
 
-  /** The same in pieces, a row in each; `rows` is told how many they were. */
+  /** The same in pieces of whole rows; `rows` is told how many they were. */
   async *copyPieces(sql: string, rows: (count: number) => void): AsyncGenerator<Buffer> {
     const { to } = await import('pg-copy-streams')
+    const copy = this.#client.query(to(sql))
     try {
-      const copy = this.#client.query(to(sql))
-      yield* copy
+      yield* gathered(copy)
       rows(copy.rowCount)
     } catch (error) {
       throw this.#translated(error)
+    } finally {
+      copy.destroy()
     }
   }
 

@@ -89,6 +89,8 @@ export class PostgresTakeover implements Takeover {
     const database = id(names.database)
     const foreign = await this.#foreignOwners(names.database, names)
     await whileMember(this.#session, [mine], this.#control, async () => {
+      // An earlier try may have come to the end, where it is control's.
+      await this.#session.run(`ALTER DATABASE ${database} OWNER TO ${id(mine)}`)
       await this.#session.run(await this.#closeToAll(names))
       if (foreign.length > 0) await this.#session.run(`GRANT ${foreign.map(id).join(', ')} TO ${id(mine)}`)
       await inside(
@@ -158,7 +160,7 @@ export class PostgresTakeover implements Takeover {
     )
   }
 
-  /** A message that leaves the database its owner's alone, also when it is control's already. */
+  /** A message that leaves the database its owner's alone. */
   async #closeToAll({ database }: DatabaseNames): Promise<string> {
     const rows = await this.#session.rows<{ role: string }>(
       `SELECT DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END AS role

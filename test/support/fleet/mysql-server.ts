@@ -3,6 +3,7 @@ import type { ServerRow } from '../../../src/catalog/servers.js'
 import { loginRoles } from '../../../src/engines/engine.js'
 import { SPARE } from '../../../src/engines/mysql/limits.js'
 import { recordsOf } from '../../../src/engines/mysql/names.js'
+import { grantName } from '../../../src/engines/mysql/quote.js'
 import { databaseIdOf } from '../../../src/names.js'
 import type { MariadbServer } from '../mariadb-server.js'
 import { type Fleet, type FleetDatabase, isLive, openLogins } from './read.js'
@@ -91,7 +92,7 @@ async function rightFindings(expected: FleetDatabase[], ask: Ask): Promise<strin
   const wanted = expected
     .filter(({ kind }) => kind === 'tenant')
     .flatMap(({ name, names: { logins } }) => [
-      ...loginRoles.map(role => `${logins[role]} on ${name}`),
+      ...loginRoles.map(role => `${logins[role]} on ${grantName(name)}`),
       `${logins.owner} on ${recordsOf(name)}`,
       ...[logins.app_a, logins.app_b, logins.readonly].map(login => `${login} on ${recordsOf(name)}.identity`)
     ])

@@ -119,7 +119,7 @@ async function memberships(expected: FleetDatabase[], rows: Rows): Promise<strin
   const allowed = new Set(
     expected.flatMap(({ names: { members, app, logins } }) => [
       ...[logins.owner, app, logins.readonly].map(member => `${member} in ${members}`),
-      ...[logins.app_a, logins.app_b].map(member => `${member} in ${app}`)
+      ...[logins.app_a, logins.app_b, logins.owner].map(member => `${member} in ${app}`)
     ])
   )
   const found = await rows<{ member: string; role: string; row: { inherit_option?: boolean; set_option?: boolean } }>(

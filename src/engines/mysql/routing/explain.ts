@@ -5,7 +5,7 @@ import { type Place, translate } from '../errors.js'
 export const failedAt = new WeakMap<Error, Place>()
 
 /** The server's last words on a connection, which the driver passes on before it hears the end: it stops, or a KILL. */
-const endings = new Set([1053, 1927])
+const endings = new Set([1053, 1927, 3169, 4031])
 
 /** Its own troubles: connections, memory, disk, files, damage. */
 const troubles = new Set([

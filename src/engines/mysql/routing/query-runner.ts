@@ -53,6 +53,12 @@ export class TenantQueryRunner extends MysqlQueryRunner {
     }
   }
 
+  /** On a connection that is being closed, the driver gives a stream without rows and without an error. */
+  override async stream(...asked: Parameters<MysqlQueryRunner['stream']>): ReturnType<MysqlQueryRunner['stream']> {
+    if (this.#source.ended) throw this.#source.ended
+    return await super.stream(...asked)
+  }
+
   /** TypeORM takes every server of this type for a MySQL 8 from its version, and MariaDB has no FOR SHARE. */
   async #sharing(text: string): Promise<string> {
     await this.connect()

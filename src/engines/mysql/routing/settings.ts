@@ -9,6 +9,9 @@ import { literal } from '../quote.js'
 const MODES =
   'STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,IGNORE_SPACE'
 
+/** MariaDB's alone, and MySQL means to do without it. */
+const FORGET = '/*M!100100 , profiling_history_size = 0 */'
+
 /** No mode of this name exists: setting it is the server's way to say no. */
 const NO = 'not_the_expected_database'
 
@@ -22,10 +25,9 @@ export function settingsFor({ database, databaseId, statementTimeoutMs, idleInTr
   const settings = [
     `SET SESSION sql_mode = IF(${proof}, ${literal(MODES)}, ${literal(NO)})`,
     "time_zone = '+00:00'",
-    'autocommit = 1',
-    'profiling_history_size = 0'
+    'autocommit = 1'
   ]
-  return settings.join(', ') + limit(statementTimeoutMs) + idleLimit(idleInTransactionMs ?? null)
+  return settings.join(', ') + FORGET + limit(statementTimeoutMs) + idleLimit(idleInTransactionMs ?? null)
 }
 
 /** Seconds on MariaDB, milliseconds on MySQL; each passes over what is for the other. */

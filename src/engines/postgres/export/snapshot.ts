@@ -23,8 +23,6 @@ export const EXPORT_SETTINGS = {
   lock_timeout: '10s'
 }
 
-const PIECE = 256 * 1024
-
 /** Opens the moment: a transaction that reads only, with a lock on each table against whoever would change its form. */
 export async function openSnapshot(
   server: ServerAddress,
@@ -86,7 +84,7 @@ function linesOf(session: Session, table: PostgresTable, { sql, rewrite }: Copy)
       rows = count
     })
     try {
-      yield* rewrite ? rewritten(copy, rewrite) : pieces(copy)
+      yield* rewrite ? rewritten(copy, rewrite) : copy
     } catch (error) {
       throw explained(error, table)
     }
@@ -94,24 +92,9 @@ function linesOf(session: Session, table: PostgresTable, { sql, rewrite }: Copy)
   return { stream: read(), rows: () => rows }
 }
 
-/** The driver gives a piece per row; few large ones are what everything after it likes. */
-async function* pieces(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let held: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of stream) {
-    held.push(chunk)
-    bytes += chunk.length
-    if (bytes < PIECE) continue
-    yield Buffer.concat(held)
-    held = []
-    bytes = 0
-  }
-  if (bytes > 0) yield Buffer.concat(held)
-}
-
 async function* rewritten(stream: AsyncIterable<Buffer>, rewrite: (line: string) => string): AsyncGenerator<Buffer> {
   let rest: Buffer[] = []
-  for await (const piece of pieces(stream)) {
+  for await (const piece of stream) {
     const end = piece.lastIndexOf(10)
     if (end < 0) {
       rest.push(piece)
