@@ -24,6 +24,7 @@ const table: Record<string, () => Promise<unknown>> = {
   'database.close': async () => (await import('./doctor/close.js')).databaseClose,
   'rollout.lane': async () => (await import('./rollouts/lane.js')).rolloutLane,
   'rollout.turn': async () => (await import('./rollouts/turn.js')).rolloutTurn,
+  'rollout.rehearse': async () => (await import('./rollouts/rehearsal.js')).rolloutRehearse,
   'rollout.head': async () => (await import('./rollouts/head.js')).rolloutHead,
   'template.reference': async () => (await import('./templates/reference.js')).templateReference,
   'export.create': async () => (await import('./exports/create.js')).exportCreate,

@@ -38,7 +38,7 @@ t.test('an empty folder becomes a project that loads as it is', async t => {
   t.match(template, { name: 'standard', defaultPlan: 'free' })
   t.equal((await loadPlans(config.templates)).length, 2)
   const files = await loadMigrations(template?.engines.postgres?.migrations ?? '')
-  t.same(lint(files), [], 'its first migration is one that "migration check" has nothing against')
+  t.same(await lint(files), [], 'its first migration is one that "migration check" has nothing against')
 })
 
 t.test('initialising again writes nothing and changes nothing', async t => {

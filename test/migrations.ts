@@ -81,7 +81,7 @@ t.test('whatever it is called, a new migration lands in its folder and parses, o
 /** Code and line of what the linter says about the last of these files. */
 async function linted(...texts: string[]): Promise<string[]> {
   const named = Object.fromEntries(texts.map((text, index) => [`000${index}_x.sql`, text]))
-  const found = lint(await loadMigrations(await files(named)))
+  const found = await lint(await loadMigrations(await files(named)))
   const last = `000${texts.length - 1}_x.sql`
   return found
     .filter(({ file, code }) => file === last && code !== 'down.absent')
@@ -119,6 +119,28 @@ t.test('what locks, rewrites or breaks is named with its line', async t => {
       'constraint.validate:3'
     ],
     ['select 1;\n\n/* a\nb */ create index on people (name);', 'index.blocking:4'],
+    ["select 'größer als €';\n\ncreate index on people (name);", 'index.blocking:3'],
+    ["select 'größer\nals €';\n-- ü\nselct 1;", 'syntax:4'],
+    ['create table people (id int,\n  name text,\n);', 'syntax:3'],
+    ['alter table people add n int default 1, add m int default (random() * 10)::int;', 'column.rewrite:1'],
+    ['alter table people add boss int default 1 references people (id);', 'constraint.scan:1'],
+    ['alter table people add code text unique;', 'constraint.index:1'],
+    ['alter table people add age int check (age > 0);', 'constraint.scan:1'],
+    ['alter table people add exclude using gist (seen with &&);', 'constraint.index:1'],
+    ['-- saasctl: transaction=false\nvacuum full people;', 'table.rewrite:2'],
+    ['vacuum people;', 'statement.transaction:1'],
+    ['reindex table people;', 'index.blocking:1'],
+    ['drop table "People", public.pets;', 'contract.drop:1'],
+    ['alter table people set schema old;', 'contract.rename:1'],
+    ['alter system set work_mem = 1;', 'server.setting:1'],
+    ['create role root;', 'server.role:1'],
+    ['grant pg_read_all_data to people_owner;', 'server.role:1'],
+    ['alter role people_owner set search_path = x;', 'server.role:1'],
+    ["copy people from '/etc/passwd';", 'server.file:1'],
+    ["copy people from program 'id';", 'server.file:1'],
+    ['create extension pgcrypto;', 'server.extension:1'],
+    ["create function f() returns int language sql\n  security definer as 'select 1';", 'function.search-path:1'],
+    ['alter function f() security definer;', 'function.search-path:1'],
     ['-- Up Migration\nselect 1; create index on people (name);', 'index.blocking:2']
   ]
   for (const [text, expected] of bad) t.same(await linted(text), [expected], text)
@@ -138,6 +160,12 @@ t.test('what is harmless is not named', async t => {
     'alter table people rename constraint a to b;',
     'alter table people alter column type_of_thing set default 1;',
     'create index on only people (name);',
+    "create function f() returns int language sql security definer set search_path = public, pg_temp as 'select 1';",
+    'alter table people add boss int references people (id);',
+    'alter table people add total int generated always as (a + b) virtual;',
+    "do $$ begin execute format('grant select on people to %I', current_setting('saasctl.app_role')); end $$;",
+    'grant select on people to readers;',
+    '-- saasctl: transaction=false\nvacuum people;\nreindex table concurrently people;',
     "comment on table people is 'create index on people (name);\ndrop table people;';",
     '-- create index on people (name);\n/* drop table people; */ select 1;',
     '-- statement\ncreate function f() returns void language plpgsql as $$ begin\n  drop table people;\nend $$;\n-- statement',

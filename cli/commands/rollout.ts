@@ -1,30 +1,11 @@
 import type { Command } from 'commander'
 import type { RolloutView } from '../../src/rollouts/control.js'
-import type { RolloutPlan, RolloutWish } from '../../src/rollouts/plan.js'
 import { agree } from '../confirm.js'
-import { collectNames, count, milliseconds } from '../flags.js'
+import { count } from '../flags.js'
 import { verb } from '../help.js'
-import { type SelectorFlags, selectorFlags, selectorOf } from '../selector.js'
 import { type Session, withSaasctl } from '../session.js'
 import { plural } from '../text.js'
-
-interface WishFlags extends SelectorFlags {
-  template: string
-  tenant?: string[]
-  to?: string
-  down?: true
-  canary?: number
-  waves?: string[]
-  soak?: number
-  gate?: string[]
-  gateUrl?: string[]
-  gateSql?: string
-  maxFailures?: number
-  maxPercent?: number
-  maxConsecutive?: number
-  perServer?: number
-  allow?: string[]
-}
+import { isDry, plan, printPlan, rehearse, reportUnseen, type WishFlags, wishFlags, wishOf } from './rollout/plan.js'
 
 export function rollout(noun: Command): void {
   wishFlags(
@@ -53,90 +34,20 @@ export function rollout(noun: Command): void {
     .action(withSaasctl(list))
 }
 
-function wishFlags(command: Command): Command {
-  selectorFlags(command)
-    .option('--template <name>', 'tenants of this template', 'standard')
-    .option('--tenant <slugs>', 'these tenants, with commas', collectNames)
-    .option('--to <migration>', 'up to this migration; the newest by default. With --down: the last to keep')
-    .option('--down', 'take migrations back')
-    .option('--canary <n>', 'a first wave of so many tenants', count)
-    .option('--waves <ends>', 'how far the rollout has come after each wave: 10%,50%,100% or 20,200', collectNames)
-    .option('--soak <duration>', 'how long nothing happens between two waves', milliseconds)
-    .option('--gate <command>', 'a command that must succeed between two waves', collect)
-    .option('--gate-url <url>', 'a URL that must answer 2xx between two waves', collect)
-    .option('--gate-sql <query>', 'a query that must be true in every tenant of the wave')
-    .option('--max-failures <n>', 'stop when so many tenants have failed', count)
-    .option('--max-percent <n>', 'stop when this share has failed; 5', count)
-    .option('--max-consecutive <n>', 'stop when so many have failed in a row; 5', count)
-    .option('--per-server <n>', 'databases of one server at once; 4', count)
-    .option('--allow <codes>', 'findings that do not stop it, with commas', collectNames)
-  return command
-}
-
-const collect = (value: string, before: string[] = []) => [...before, value]
-
-async function wishOf(flags: WishFlags): Promise<RolloutWish> {
-  const { parseWaveEnd, usualSettings } = await import('../../src/rollouts/settings.js')
-  const { SaasctlError } = await import('../../src/errors.js')
-  const selector = selectorOf({ ...flags, template: undefined as never })
-  const chosen = {
-    ...selector,
-    ...(flags.tenant && { slugs: flags.tenant }),
-    ...(flags.except && { except: flags.except })
-  }
-  const selects = Object.keys(selector).length > 0 || flags.tenant !== undefined
-  if (!selects && !flags.all) {
-    throw new SaasctlError('USAGE', 'No tenant was named.', {
-      hint: 'Give a selector such as -l plan=pro, --tenant, or --all.'
-    })
-  }
-  const { brakes } = usualSettings
-  return {
-    template: flags.template,
-    selector: chosen,
-    wholeFleet: !selects && !flags.except,
-    direction: flags.down ? 'down' : 'up',
-    to: flags.to ?? null,
-    allow: flags.allow ?? [],
-    settings: {
-      ...usualSettings,
-      canary: flags.canary ?? 0,
-      waves: flags.waves?.map(parseWaveEnd) ?? usualSettings.waves,
-      soakMs: flags.soak ?? 0,
-      gates: [
-        ...(flags.gate ?? []).map(run => ({ kind: 'command', run }) as const),
-        ...(flags.gateUrl ?? []).map(url => ({ kind: 'http', url }) as const),
-        ...(flags.gateSql === undefined ? [] : [{ kind: 'sql', query: flags.gateSql } as const])
-      ],
-      brakes: {
-        failures: flags.maxFailures ?? brakes.failures,
-        percent: flags.maxPercent ?? brakes.percent,
-        consecutive: flags.maxConsecutive ?? brakes.consecutive
-      },
-      perServer: flags.perServer ?? usualSettings.perServer
-    }
-  }
-}
-
-async function plan(session: Session, flags: WishFlags): Promise<void> {
-  const { planRollout } = await import('../../src/rollouts/plan.js')
-  const planned = await planRollout(session.saasctl, await wishOf(flags))
-  printPlan(session, planned)
-  if (planned.id) session.progress.next(`Start it with "saasctl rollout start ${planned.id}".`)
-}
-
 async function start(session: Session, flags: WishFlags, id: string | undefined): Promise<void> {
+  if (isDry(flags)) return id === undefined ? plan(session, flags) : rehearse(session, flags, id)
   const { startRollout } = await import('../../src/rollouts/control.js')
   let chosen = id
   if (chosen === undefined) {
     const { planRollout } = await import('../../src/rollouts/plan.js')
     const planned = await planRollout(session.saasctl, await wishOf(flags))
+    await reportUnseen(planned)
     if (!planned.id) return printPlan(session, planned)
     const files = Object.values(planned.migrations).flat()
     await agree(`${plural(planned.targets, 'tenant')} will be migrated: ${files.join(', ')}.`, session.flags)
     chosen = planned.id
   }
-  const started = await startRollout(session.saasctl, chosen)
+  const started = await startRollout(session.saasctl, chosen, { allow: flags.allow ?? [] })
   session.progress.notice(`Rollout ${started.id} has started.`)
   await follow(session, started.id)
 }
@@ -182,7 +93,20 @@ async function report({ rollout, failures }: RolloutView): Promise<void> {
 
 async function show(session: Session, _options: object, id: string): Promise<void> {
   const { showRollout } = await import('../../src/rollouts/control.js')
-  printView(session, await showRollout(session.saasctl, id))
+  const view = await showRollout(session.saasctl, id)
+  printView(session, view, await leftOf(session, view))
+}
+
+/** How long what is left would take, as far as that is known; nothing where nothing is left. */
+async function leftOf({ saasctl }: Session, { rollout }: RolloutView): Promise<number | null> {
+  if (!['planned', 'running', 'paused', 'braked'].includes(rollout.status)) return null
+  const [{ estimateLeft }, { schemasOf }] = await Promise.all([
+    import('../../src/rollouts/estimate.js'),
+    import('../../src/rollouts/plan.js')
+  ])
+  // What it looks like must be shown although its files are gone.
+  const schemas = await schemasOf(saasctl, rollout.template).catch(() => undefined)
+  return schemas ? estimateLeft(saasctl.catalog, rollout, schemas) : null
 }
 
 async function watch(session: Session, _options: object, id: string): Promise<void> {
@@ -232,39 +156,19 @@ async function list({ saasctl, print }: Session, { limit }: { limit: number }): 
   )
 }
 
-function printPlan({ print, progress }: Session, plan: RolloutPlan): void {
-  if (print.forPrograms) {
-    print.one(plan)
-    return
-  }
-  if (!plan.id) {
-    progress.notice('Every tenant stands where it should; there is nothing to do.')
-    return
-  }
-  print.one({
-    id: plan.id,
-    template: plan.template,
-    targets: plan.targets,
-    waves: plan.waves.map(({ name, size }) => `${name}: ${size}`).join(', '),
-    migrations: Object.entries(plan.migrations)
-      .map(([engine, files]) => `${engine}: ${files.join(', ')}`)
-      .join('; '),
-    largest: plan.largest.map(({ slug, bytes }) => `${slug} (${Math.ceil(bytes / 1e6)} MB)`).join(', '),
-    estimate: plan.estimateMs === null ? 'unknown until the first wave' : `${Math.ceil(plan.estimateMs / 1000)} s`
-  })
-  for (const { level, file, message, fix } of plan.findings) {
-    if (level !== 'ok') progress.notice(`${level}: ${file}: ${message}${fix ? ` ${fix}` : ''}`)
-  }
-}
-
-function printView({ print, progress }: Session, { rollout, waves, failures }: RolloutView): void {
+function printView(
+  { print, progress }: Session,
+  { rollout, waves, failures }: RolloutView,
+  leftMs: number | null = null
+): void {
   progress.clear()
   if (print.forPrograms) {
-    print.one({ ...rollout, waves, failures })
+    print.one({ ...rollout, leftMs, waves, failures })
     return
   }
   const { id, template, status, reason } = rollout
-  print.one({ id, template, status, reason })
+  const left = leftMs === null ? {} : { left: `about ${Math.ceil(leftMs / 1000)} s` }
+  print.one({ id, template, status, reason, ...left })
   print.list(waves, ['name', 'pending', 'running', 'done', 'failed', 'skipped', 'startedAt', 'finishedAt'])
   for (const { slug, error } of failures) progress.notice(`${slug}: ${error?.message ?? 'failed'}`)
 }

@@ -240,6 +240,15 @@ export async function setBytes(q: Queryable, id: string, bytes: number): Promise
   await q.query('update saasctl.database set bytes = $2 where id = $1', [id, bytes])
 }
 
+/** Sizes of many databases at once; one that is as it was is not written. */
+export async function setSizes(q: Queryable, sizes: Array<{ id: string; bytes: number }>): Promise<void> {
+  await q.query(
+    `update saasctl.database d set bytes = f.bytes from unnest($1::uuid[], $2::bigint[]) as f (id, bytes)
+     where d.id = f.id and d.bytes is distinct from f.bytes`,
+    [sizes.map(({ id }) => id), sizes.map(({ bytes }) => Math.round(bytes))]
+  )
+}
+
 /** What was seen inside the database when it was last migrated; a size that was not taken stays as it was. */
 export async function setSchema(
   q: Queryable,

@@ -50,20 +50,30 @@ export interface SealedLogin extends LoginRow {
   key: DataKeyRow
 }
 
+type JoinedLogin = LoginRow & { wrapped: Buffer; masterKeyId: string }
+
+const sealedLogins = `select l.database_id as "databaseId", l.role, l.name, l.purpose, l.key_version as "keyVersion", l.version,
+    l.sealed, k.wrapped, k.master_key_id as "masterKeyId"
+  from saasctl.login l
+  join saasctl.data_key k on k.database_id = l.database_id and k.purpose = l.purpose and k.version = l.key_version`
+
+const sealedLogin = ({ wrapped, masterKeyId, ...login }: JoinedLogin): SealedLogin => ({
+  ...login,
+  key: { databaseId: login.databaseId, purpose: login.purpose, version: login.keyVersion, wrapped, masterKeyId }
+})
+
 /** The logins of a database, each with the data key that its password is sealed with. */
 export async function loginsOf(q: Queryable, databaseId: string): Promise<SealedLogin[]> {
-  const rows = await q.query<LoginRow & { wrapped: Buffer; masterKeyId: string }>(
-    `select l.database_id as "databaseId", l.role, l.name, l.purpose, l.key_version as "keyVersion", l.version, l.sealed,
-       k.wrapped, k.master_key_id as "masterKeyId"
-     from saasctl.login l
-     join saasctl.data_key k on k.database_id = l.database_id and k.purpose = l.purpose and k.version = l.key_version
-     where l.database_id = $1`,
-    [databaseId]
-  )
-  return rows.map(({ wrapped, masterKeyId, ...login }) => ({
-    ...login,
-    key: { databaseId: login.databaseId, purpose: login.purpose, version: login.keyVersion, wrapped, masterKeyId }
-  }))
+  const rows = await q.query<JoinedLogin>(`${sealedLogins} where l.database_id = $1`, [databaseId])
+  return rows.map(sealedLogin)
+}
+
+/** The owner logins of many databases in one query, by database. */
+export async function ownersOf(q: Queryable, databaseIds: string[]): Promise<Map<string, SealedLogin[]>> {
+  const rows = await q.query<JoinedLogin>(`${sealedLogins} where l.database_id = any($1) and l.role = 'owner'`, [
+    databaseIds
+  ])
+  return new Map(rows.map(row => [row.databaseId, [sealedLogin(row)]]))
 }
 
 /** A dropped database needs no passwords: what is not kept cannot be stolen. */

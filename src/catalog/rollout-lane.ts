@@ -127,6 +127,9 @@ export interface Finished {
   unbegun?: true
   /** What its schema is now; null when nothing is known to have changed. */
   schema: { migration: string | null; migrationsChecksum: string; fingerprint: string | null } | null
+  /** How long it took, and each file of it. */
+  workMs: number
+  fileMs: Record<string, number>
 }
 
 /** Writes what became of targets, and lets their tenants go. FENCED when the lane is somebody else's. */

@@ -1,4 +1,5 @@
 import type { Json } from '../canonical.js'
+import type { EngineName } from '../engines/engine.js'
 import type { ErrorRecord } from '../errors.js'
 import type { Actor } from './audit.js'
 import type { Queryable } from './catalog.js'
@@ -17,6 +18,8 @@ export interface RolloutRow<Settings = object, Files = object> {
   settings: Settings
   files: Files
   findings: Json
+  /** What trying its files on clones has shown. */
+  rehearsals: Json
   status: RolloutStatus
   reason: string | null
   wave: number
@@ -27,7 +30,7 @@ export interface RolloutRow<Settings = object, Files = object> {
   finishedAt: Date | null
 }
 
-const columns = `r.id, r.template, r.direction, r.target, r.undoes, r.selector, r.whole_fleet as "wholeFleet", r.settings, r.files, r.findings,
+const columns = `r.id, r.template, r.direction, r.target, r.undoes, r.selector, r.whole_fleet as "wholeFleet", r.settings, r.files, r.findings, r.rehearsals,
   r.status, r.reason, r.wave, r.consecutive_failures as "consecutiveFailures", r.actor, r.created_at as "createdAt",
   r.started_at as "startedAt", r.finished_at as "finishedAt"`
 
@@ -254,14 +257,34 @@ export async function skipPending(q: Queryable, rolloutId: string): Promise<void
   )
 }
 
-/** How long a target took in earlier rollouts of the template, in milliseconds; null when there were none. */
-export async function usualMilliseconds(q: Queryable, template: string): Promise<number | null> {
-  const [row] = await q.query<{ ms: number | null }>(
-    `select avg(extract(epoch from ms) * 1000)::float8 as ms from (
-       select t.finished_at - t.started_at as ms from saasctl.rollout r
-       join saasctl.rollout_target t on t.rollout_id = r.id
-       where r.template = $1 and t.status = 'done' order by t.finished_at desc limit 1000) recent`,
-    [template]
+/** What trying a rollout's files on one clone has shown. */
+export interface Rehearsal {
+  operationId: string
+  engine: EngineName
+  server: string
+  /** The tenant whose clone it was; null for the template's, or for an empty database where the template is ahead. */
+  tenant: string | null
+  /** In the order in which they were run; a file whose time was lost to a killed process has none. */
+  files: Array<{ name: string; ms: number | null }>
+}
+
+export async function addRehearsal(q: Queryable, rolloutId: string, rehearsal: Rehearsal): Promise<void> {
+  await q.query('update saasctl.rollout set rehearsals = rehearsals || $2::jsonb where id = $1', [
+    rolloutId,
+    JSON.stringify([rehearsal])
+  ])
+}
+
+/** Where one target of a rollout stands, and is to end. */
+export async function targetOf(
+  q: Queryable,
+  rolloutId: string,
+  tenantId: string
+): Promise<Pick<PlannedTarget, 'databaseId' | 'serverId' | 'before' | 'after'> | undefined> {
+  const [row] = await q.query<Pick<PlannedTarget, 'databaseId' | 'serverId' | 'before' | 'after'>>(
+    `select database_id as "databaseId", server_id as "serverId", before, after from saasctl.rollout_target
+     where rollout_id = $1 and tenant_id = $2`,
+    [rolloutId, tenantId]
   )
-  return row?.ms ?? null
+  return row
 }

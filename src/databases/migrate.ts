@@ -2,7 +2,7 @@ import { setSchema } from '../catalog/databases.js'
 import { confirmEpoch } from '../catalog/ledger.js'
 import { knownChecksums, recordChecksums } from '../catalog/templates.js'
 import type { MigrationFile, OwnerSession } from '../engines/engine.js'
-import { type MigrationWish, migrationsChecksum, planMigrations } from './plan-migrations.js'
+import { type MigrationWish, planMigrations, standing } from './plan-migrations.js'
 import type { DatabaseWork } from './work.js'
 
 /**
@@ -39,8 +39,7 @@ async function record(
   const applied = await inside.applied()
   const names = new Set(applied.map(({ name }) => name))
   const seen = {
-    migration: applied.at(-1)?.name ?? null,
-    migrationsChecksum: migrationsChecksum(applied, files),
+    ...standing(applied, files),
     fingerprint,
     bytes: null
   }

@@ -98,8 +98,29 @@ function indexOf(files: MigrationFile[], name: string): number {
   return index
 }
 
-/** Says in one value which migrations a database has, and what each of them said. */
+/**
+ * Says in one value which migrations a database has, and what each of them said. In which order it got them makes no
+ * difference: one that came out of its order, with its header's permission, ends where all others do.
+ */
 export function migrationsChecksum(applied: Array<{ name: string }>, files: MigrationFile[]): string {
   const byName = new Map(files.map(file => [file.name, file.checksum]))
-  return checksum(applied.map(({ name }) => [name, byName.get(name) ?? null]))
+  return checksum(inFilesOrder(applied, files).map(name => [name, byName.get(name) ?? null]))
+}
+
+/** Where a database stands: the newest of its migrations as the files go, which need not be the one applied last. */
+export function standing(
+  applied: Array<{ name: string }>,
+  files: MigrationFile[]
+): { migration: string | null; migrationsChecksum: string } {
+  return {
+    migration: inFilesOrder(applied, files).at(-1) ?? null,
+    migrationsChecksum: migrationsChecksum(applied, files)
+  }
+}
+
+/** Those without a file come last, as they came. */
+function inFilesOrder(applied: Array<{ name: string }>, files: MigrationFile[]): string[] {
+  const index = new Map(files.map((file, at) => [file.name, at]))
+  const at = (name: string) => index.get(name) ?? files.length
+  return applied.map(({ name }) => name).toSorted((a, b) => at(a) - at(b))
 }

@@ -4,14 +4,14 @@ import type { Survey, Takeover } from './adoption.js'
 import type { Dump, DumpOptions, RestoreOptions } from './dump.js'
 import type { AppliedMigration, MigrationFile } from './migration.js'
 import type { OwnerSession } from './owner.js'
-import type { Difference, ReadOptions, Schema } from './schema.js'
+import type { Difference, Look, ReadOptions, Schema } from './schema.js'
 import type { ShellCommand } from './shell-command.js'
 import type { SnapshotVerbs } from './snapshot.js'
 
 export type { Adoption, Release, Survey, Takeover } from './adoption.js'
 export type { AppliedMigration, MigrationFile, MigrationOptions } from './migration.js'
 export type { OwnerSession } from './owner.js'
-export type { Difference, ReadOptions, Schema, SchemaFact } from './schema.js'
+export type { Difference, Look, ReadOptions, Schema, SchemaFact } from './schema.js'
 export type { ShellCommand } from './shell-command.js'
 
 /** MySQL and MariaDB are one engine with a flavour found at `server add`. */
@@ -103,6 +103,8 @@ export interface LintFinding extends Finding {
   /** The file's name with its ending. */
   file: string
   line?: number
+  /** The table that it is about, as the server knows it, where the statement names one. */
+  table?: string
 }
 
 /** What is there of one tenant database; the basis of every repeatable verb. */
@@ -188,13 +190,17 @@ export interface Engine extends SnapshotVerbs {
    * ours in it is left out, but for the ledger of its migrations. Fails before the stream begins when nothing here can.
    */
   dump(server: ServerAddress, database: string, owner: Credentials, options: DumpOptions): Promise<Dump>
+  /** How many bytes each of the tables takes, indexes included, named as the lint does; what is no table has no size. */
+  tableSizes(server: ServerAddress, database: string, as: Credentials, tables: string[]): Promise<Map<string, number>>
   /** The migrations that the database's own ledger says are applied, in their order, read as its owner. */
   appliedMigrations(server: ServerAddress, database: string, owner: Credentials): Promise<AppliedMigration[]>
+  /** Logs in as the owner, looks, and logs out. `known` is the stamp of the last look, if there was one. */
+  look(server: ServerAddress, database: string, owner: Credentials, known: string | null): Promise<Look>
   /**
    * What would lock or rewrite a large table, fail where there are rows, or break programs that still run. Only what is
    * certain from the text; `-- lint-allow: code` in a file's up part silences one. Pure.
    */
-  lint(files: readonly MigrationFile[]): LintFinding[]
+  lint(files: readonly MigrationFile[]): Promise<LintFinding[]>
   /** Reads a plain dump to its end: INVALID_INPUT for one that runs programs, leads elsewhere or is cut. Pure. */
   checkDump(stream: Readable): Promise<void>
   /** What taking over a database that is not ours would change, and what control lacks for it. Reads the system's tables alone. */
@@ -222,7 +228,12 @@ export interface Furnish {
   databaseId: string
   owner: Credentials
   /** The template that was copied, with the login that owns its objects; absent for a database made empty. */
-  from?: { names: DatabaseNames; owner: Credentials }
+  from?: {
+    names: DatabaseNames
+    owner: Credentials
+    /** It is a tenant's own database: what was read of it a moment ago says nothing of it now. */
+    living?: true
+  }
 }
 
 /** A session on the server that may act for one operation. Every verb may be repeated: what exists, or is already gone, is success. */

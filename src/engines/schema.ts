@@ -31,3 +31,13 @@ export interface Difference {
   expected: string | null
   found: string | null
 }
+
+/** What is to be seen inside a database in one short visit. */
+export interface Look {
+  /** Names of the applied migrations, in their order. */
+  applied: string[]
+  /** Changes with every change of the schema, and is cheap to read; null on an engine that has no such thing. */
+  stamp: string | null
+  /** Absent when the stamp is the known one: then the schema is what it was. */
+  fingerprint: string | null
+}

@@ -1,4 +1,4 @@
-/** How a program is started that a person talks to. */
+/** How the engine's own shell is started. */
 export interface ShellCommand {
   /** Candidates in order; the first found on PATH is run. */
   programs: string[]

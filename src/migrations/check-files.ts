@@ -18,7 +18,7 @@ export async function checkFiles(context: Context, template: Template, engine: E
   const known = await knownChecksums(context.catalog, template.name, engine)
   const edited = files.filter(({ name, checksum }) => (known.get(name) ?? checksum) !== checksum).map(editedAfterwards)
   const { lint } = await context.engine(engine)
-  return [...edited, ...lint(files), ...withoutDown(files)]
+  return [...edited, ...(await lint(files)), ...withoutDown(files)]
 }
 
 function unreadable(thrown: unknown): FileFinding[] {

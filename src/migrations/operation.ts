@@ -1,4 +1,4 @@
-import { emptyScratch, openScratch, type ScratchInput, ScratchWork, scratchSteps } from '../databases/scratch.js'
+import { makeScratch, openScratch, type ScratchInput, ScratchWork, scratchSteps } from '../databases/scratch.js'
 import { SaasctlError } from '../errors.js'
 import type { Kind } from '../operations/kind.js'
 import { readTemplate } from '../templates/register.js'
@@ -24,7 +24,7 @@ async function tryOut(work: ScratchWork, progress: (sentence: string) => void): 
       hint: 'Check them again.'
     })
   }
-  const inside = await session.enterDatabase(names, await emptyScratch(work))
+  const inside = await session.enterDatabase(names, await makeScratch(work))
   try {
     const files = content.migrations[engine.name] ?? []
     const seeds = content.template.engines[engine.name]?.seeds ?? []

@@ -10,7 +10,7 @@ import type { Schemas } from './schema.js'
  */
 export async function checkContracts(
   { catalog }: Context,
-  { to, allow }: RolloutWish,
+  { to, allow }: Pick<RolloutWish, 'to' | 'allow'>,
   schemas: Schemas,
   tenants: FleetTenant[]
 ): Promise<void> {

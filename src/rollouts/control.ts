@@ -15,7 +15,9 @@ import type { Selector } from '../catalog/tenants.js'
 import { SaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
 import type { Context } from '../operations/kind.js'
+import { checkContracts } from './contracts.js'
 import { mustFindRollout } from './find.js'
+import { checkFindings, type RolloutFinding } from './findings.js'
 import type { Rollout } from './lane-work.js'
 import { checkFiles, headsOf, schemasOf } from './plan.js'
 import type { KeptFiles } from './schema.js'
@@ -23,13 +25,30 @@ import { cutWaves, type RolloutSettings } from './settings.js'
 import { beginWave, notRunning } from './turn.js'
 
 /**
- * Starts exactly what was planned. ROLLOUT_CHANGED when files or fleet are not what they were; ROLLOUT_BUSY names a tenant that
- * is in another rollout, too.
+ * Starts exactly what was planned. ROLLOUT_CHANGED when files or fleet are not what they were; ROLLOUT_REFUSED for an error of
+ * the lint that neither the plan nor `allow` names, and for a contract that something stands against by now; ROLLOUT_BUSY
+ * names a tenant that is in another rollout, too.
  */
-export async function startRollout(context: Context, id: string): Promise<Rollout> {
+export async function startRollout(
+  context: Context,
+  id: string,
+  { allow = [] }: { allow?: string[] } = {}
+): Promise<Rollout> {
   const planned = await mustFindRollout(context.catalog, id)
   const schemas = await schemasOf(context, planned.template)
   checkFiles(schemas, planned.files, id)
+  checkFindings(planned.findings as unknown as RolloutFinding[], allow, id)
+  if (planned.direction === 'up') {
+    const wish = { to: planned.target, allow: [...planned.settings.allow, ...allow] }
+    const selector = planned.selector as Selector
+    const heads = headsOf(schemas, planned.target)
+    await checkContracts(
+      context,
+      wish,
+      schemas,
+      await tenantsElsewhere(context.catalog, planned.template, selector, heads)
+    )
+  }
   return change(context, id, 'start', async (tx, rollout) => {
     if (rollout.status !== 'planned') throw notRunning(rollout, 'started')
     await checkOverlap(tx, id)
@@ -47,8 +66,15 @@ export async function pauseRollout(context: Context, id: string): Promise<Rollou
   })
 }
 
-/** Goes on where it stood; a brake starts to count anew, and a gate is asked again. */
+/**
+ * Goes on where it stood; a brake starts to count anew, and a gate is asked again. ROLLOUT_CHANGED when the files are not what
+ * they were.
+ */
 export async function resumeRollout(context: Context, id: string): Promise<Rollout> {
+  const stopped = await mustFindRollout(context.catalog, id)
+  if (stopped.status === 'paused' || stopped.status === 'braked') {
+    checkFiles(await schemasOf(context, stopped.template), stopped.files, id)
+  }
   return change(context, id, 'resume', async (tx, rollout) => {
     if (rollout.status !== 'paused' && rollout.status !== 'braked') throw notRunning(rollout, 'resumed')
     await setRolloutStatus(tx, id, 'running')

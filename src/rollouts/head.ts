@@ -20,7 +20,8 @@ interface HeadWork extends Work {
 
 /**
  * Builds the template's new version on every server after the whole fleet has it: from here on new tenants start there, and
- * the warm pool follows within a minute. Before that, no sign-up could have passed the canary by.
+ * the warm pool follows within a minute. Before that, no sign-up could have passed the canary by. A rollout that ended before the
+ * newest file moves nothing: the template is built from all of them.
  */
 export const rolloutHead: Kind<HeadInput, HeadWork> = {
   name: 'rollout.head',
@@ -31,10 +32,15 @@ export const rolloutHead: Kind<HeadInput, HeadWork> = {
   steps: [{ name: 'move head', act: moveHead }]
 }
 
-async function moveHead({ tools, operation }: HeadWork): Promise<void> {
+async function moveHead({ tools, operation }: HeadWork, progress: (sentence: string) => void): Promise<void> {
   const { actor, input } = operation
   const rollout = await mustFindRollout(tools.catalog, input.rolloutId)
-  checkFiles(await schemasOf(tools, input.template), rollout.files, rollout.id)
+  const schemas = await schemasOf(tools, input.template)
+  checkFiles(schemas, rollout.files, rollout.id)
+  if ([...schemas].some(([engine, { files }]) => files.length > (rollout.files[engine]?.length ?? 0))) {
+    progress('the template stays as it is: its files go further than this rollout did')
+    return
+  }
   const content = await readTemplate(tools.folders.templates, input.template)
   const template = await registerTemplate({ ...tools, actor }, content)
   const engines = Object.keys(content.template.engines) as EngineName[]

@@ -5,11 +5,11 @@ import type { RolloutRow } from '../catalog/rollouts.js'
 import { type ServerRow, serverById } from '../catalog/servers.js'
 import { serverAccess } from '../databases/access.js'
 import type { ActingSession, Engine, Fence, ServerAccess } from '../engines/engine.js'
-import { SaasctlError } from '../errors.js'
+import { asSaasctlError, SaasctlError } from '../errors.js'
 import type { Tools, Work } from '../operations/kind.js'
 import { mustFindRollout } from './find.js'
 import { schemasOf } from './plan.js'
-import { changedFile, type EngineSchema, type KeptFiles } from './schema.js'
+import { changedFile, EngineSchema, type KeptFiles, type Schemas } from './schema.js'
 import type { RolloutSettings } from './settings.js'
 
 export interface LaneInput extends Record<string, Json> {
@@ -57,20 +57,16 @@ export class LaneWork implements Work {
       mustFindRollout(tools.catalog, rolloutId),
       mustFindServer(tools, serverId)
     ])
-    const schemas = await schemasOf(tools, rollout.template)
-    const schema = schemas.get(server.engine)
-    if (!schema)
-      throw new SaasctlError(
-        'TEMPLATE_NOT_FOUND',
-        `Template ${rollout.template} has no files for server ${server.name}.`
-      )
+    // Files that cannot even be read are changed ones, too.
+    const read = await schemasOf(tools, rollout.template).catch(asSaasctlError)
+    const schemas = read instanceof SaasctlError ? (new Map() as Schemas) : read
     const [engine, access] = await Promise.all([tools.engine(server.engine), serverAccess(tools.keys, server)])
     return new LaneWork(tools, operation, {
       rollout,
-      schema,
+      schema: schemas.get(server.engine) ?? new EngineSchema([]),
       engine,
       access,
-      change: changedFile(schemas, rollout.files)
+      change: read instanceof SaasctlError ? read.message : changedFile(schemas, rollout.files)
     })
   }
 

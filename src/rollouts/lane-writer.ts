@@ -1,6 +1,7 @@
 import { tenantEvent } from '../catalog/audit.js'
 import type { Transaction } from '../catalog/catalog.js'
 import { countFailures, type Finished, finishTargets, type HeldTarget } from '../catalog/rollout-lane.js'
+import { recordTimes } from '../catalog/rollout-times.js'
 import { lockRollout } from '../catalog/rollouts.js'
 import { recordChecksums } from '../catalog/templates.js'
 import { brakeReason, brakeRollout } from './brakes.js'
@@ -30,7 +31,7 @@ export class LaneWriter {
 
   /** Taken, and not begun. */
   giveBack({ tenantId, operationId, databaseId }: HeldTarget): void {
-    const nothing = { error: null, delayMs: 0, schema: null }
+    const nothing = { error: null, delayMs: 0, schema: null, workMs: 0, fileMs: {} }
     this.#finished.push({ tenantId, operationId, databaseId, status: 'pending', ...nothing, unbegun: true })
   }
 
@@ -48,6 +49,11 @@ export class LaneWriter {
     const { tools, lane, schema, rollout, engine } = this.#work
     await tools.catalog.transaction(lane.operation.actor, async tx => {
       await finishTargets(tx, lane, finished)
+      await recordTimes(
+        tx,
+        rollout.id,
+        finished.filter(({ status }) => status === 'done')
+      )
       if (rollout.direction === 'up' && finished.some(({ status }) => status === 'done')) {
         await recordChecksums(
           tx,

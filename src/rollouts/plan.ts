@@ -1,16 +1,21 @@
 import { type FleetTenant, type Head, tenantsElsewhere } from '../catalog/fleet.js'
-import { insertRollout, usualMilliseconds } from '../catalog/rollouts.js'
+import { usualTimes } from '../catalog/rollout-times.js'
+import { insertRollout } from '../catalog/rollouts.js'
 import { knownChecksums } from '../catalog/templates.js'
 import type { Selector } from '../catalog/tenants.js'
-import type { EngineName, LintFinding } from '../engines/engine.js'
+import type { EngineName } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
 import type { Context } from '../operations/kind.js'
 import { readTemplate } from '../templates/register.js'
 import { checkContracts } from './contracts.js'
+import { estimate } from './estimate.js'
+import { lintFiles, type RolloutFinding } from './findings.js'
 import { changedFile, EngineSchema, type KeptFiles, keptFiles, type Schemas } from './schema.js'
 import { cutWaves, type RolloutSettings, type Wave } from './settings.js'
+import { type Largest, largestOf, measure, nameTheHit } from './sizes.js'
 import { assignWaves } from './targets.js'
+import { type Verified, verifyFleet } from './verify.js'
 
 export interface RolloutWish {
   template: string
@@ -23,6 +28,8 @@ export interface RolloutWish {
   settings: RolloutSettings
   /** Codes of findings that do not stop it. */
   allow: string[]
+  /** Looks into every database, instead of believing what the catalog says of it. */
+  verify?: boolean
 }
 
 /** What a rollout would do, before anything runs. */
@@ -31,14 +38,19 @@ export interface RolloutPlan {
   id: string | undefined
   template: string
   targets: number
+  /** Slugs, in the order in which they come: the waves cut it. */
+  tenants: string[]
   waves: Wave[]
   /** Names of the files that some target lacks, or that are taken back, in their order, per engine. */
   migrations: Record<string, string[]>
-  /** The largest database among the targets, per engine: what a statement that locks or rewrites would hit. */
-  largest: Array<{ engine: EngineName; slug: string; bytes: number }>
-  findings: Array<LintFinding & { engine: EngineName }>
-  /** From what earlier rollouts of the template took; null when there were none. */
+  /** The largest database among the targets, per engine. */
+  largest: Largest[]
+  /** Each says whom its statement would hit hardest. An error stops the start, unless its code is allowed. */
+  findings: RolloutFinding[]
+  /** From what these files and others took before, in a canary, an earlier rollout or a dry run; null when nothing did. */
   estimateMs: number | null
+  /** What was found in the databases, when that was asked for. */
+  verified?: Verified
 }
 
 /**
@@ -49,27 +61,38 @@ export interface RolloutPlan {
 export async function planRollout(context: Context, wish: RolloutWish): Promise<RolloutPlan> {
   const { catalog } = context
   const schemas = await schemasOf(context, wish.template)
-  await checkEdited(context, wish.template, schemas)
+  const verified = wish.verify ? await verifyFleet(context, wish, schemas) : undefined
   const heads = headsOf(schemas, wish.to)
   const found = await tenantsElsewhere(catalog, wish.template, wish.selector, heads)
+  // Where a file that some tenant has was edited, that tenant does not stand where the files end.
+  if (found.length > 0) await checkEdited(context, wish.template, schemas)
   const tenants = found.filter(tenant => concerned(schemas, tenant, wish))
-  const waves = cutWaves(wish.settings, tenants.length)
-  const migrations = concernedFiles(schemas, tenants, wish)
-  const findings = wish.direction === 'up' ? await lintOf(context, schemas, migrations) : []
-  const usual = tenants.length > 0 ? await usualMilliseconds(catalog, wish.template) : null
   const plan: RolloutPlan = {
     id: tenants.length > 0 ? uuidv7() : undefined,
     template: wish.template,
     targets: tenants.length,
-    waves,
-    migrations,
-    largest: largestOf(tenants),
-    findings,
-    estimateMs: usual === null ? null : estimate(usual, tenants, wish.settings)
+    tenants: [],
+    waves: cutWaves(wish.settings, tenants.length),
+    migrations: concernedFiles(schemas, tenants, wish),
+    largest: [],
+    findings: [],
+    estimateMs: null,
+    ...(verified && { verified })
   }
   if (!plan.id) return plan
   if (wish.direction === 'up') await checkContracts(context, wish, schemas, tenants)
   const id = plan.id
+  const { waves } = plan
+  const targets = assignWaves(tenants, waves, tenant => endOf(schemas, tenant.engine, wish.to))
+  const slugs = new Map(tenants.map(({ tenantId, slug }) => [tenantId, slug]))
+  plan.tenants = targets.map(({ tenantId }) => slugs.get(tenantId) ?? tenantId)
+  await measure(context, tenants)
+  plan.largest = largestOf(tenants)
+  if (wish.direction === 'up') {
+    const found = await lintFiles(context, schemas, plan.migrations, wish.allow)
+    plan.findings = await nameTheHit(context, tenants, found)
+  }
+  plan.estimateMs = await estimateFor(context, schemas, wish, tenants)
   await catalog.transaction(context.actor, async tx => {
     await insertRollout(tx, {
       id,
@@ -79,12 +102,12 @@ export async function planRollout(context: Context, wish: RolloutWish): Promise<
       undoes: null,
       selector: { ...wish.selector },
       wholeFleet: wish.wholeFleet,
-      settings: wish.settings,
+      settings: { ...wish.settings, allow: wish.allow },
       files: keptFiles(schemas, wish.direction === 'up' ? wish.to : null),
-      findings: findings.map(finding => ({ ...finding })),
+      findings: plan.findings.map(finding => ({ ...finding })),
       actor: context.actor,
       waves: waves.map(wave => wave.name),
-      targets: assignWaves(tenants, waves, tenant => endOf(schemas, tenant.engine, wish.to))
+      targets
     })
     tx.audit({
       chain: 'rollout',
@@ -172,31 +195,14 @@ function concernedFiles(
   return concerned
 }
 
-async function lintOf(
-  context: Context,
+async function estimateFor(
+  { catalog }: Context,
   schemas: Schemas,
-  migrations: Record<string, string[]>
-): Promise<Array<LintFinding & { engine: EngineName }>> {
-  const findings: Array<LintFinding & { engine: EngineName }> = []
-  for (const [engine, { files }] of schemas) {
-    const names = new Set(migrations[engine] ?? [])
-    const { lint } = await context.engine(engine)
-    findings.push(...lint(files.filter(file => names.has(file.name))).map(finding => ({ ...finding, engine })))
-  }
-  return findings
-}
-
-function largestOf(tenants: FleetTenant[]): RolloutPlan['largest'] {
-  const largest = new Map<EngineName, { engine: EngineName; slug: string; bytes: number }>()
-  for (const { engine, slug, bytes } of tenants) {
-    if (bytes !== null && bytes > (largest.get(engine)?.bytes ?? -1)) largest.set(engine, { engine, slug, bytes })
-  }
-  return [...largest.values()]
-}
-
-/** Servers are worked side by side; the one with the most targets decides. */
-function estimate(usualMs: number, tenants: FleetTenant[], { perServer, soakMs, waves }: RolloutSettings): number {
-  const perServerTargets = new Map<string, number>()
-  for (const { serverId } of tenants) perServerTargets.set(serverId, (perServerTargets.get(serverId) ?? 0) + 1)
-  return Math.round((usualMs * Math.max(...perServerTargets.values())) / perServer + soakMs * (waves.length - 1))
+  { template, direction, to, settings }: RolloutWish,
+  tenants: FleetTenant[]
+): Promise<number | null> {
+  const groups = tenants.map(({ serverId, engine, migration }) => {
+    return { serverId, engine, before: migration, after: endOf(schemas, engine, to), targets: 1 }
+  })
+  return estimate(await usualTimes(catalog, template, direction), groups, schemas, settings)
 }

@@ -35,6 +35,8 @@ export interface RolloutSettings {
   total: number
   /** How often a target is tried when it failed with something that may pass. */
   tries: number
+  /** Codes of findings that do not stop it. */
+  allow: string[]
 }
 
 export const usualSettings: RolloutSettings = {
@@ -45,7 +47,8 @@ export const usualSettings: RolloutSettings = {
   brakes: { failures: null, percent: 5, consecutive: 5 },
   perServer: 4,
   total: 16,
-  tries: 5
+  tries: 5,
+  allow: []
 }
 
 /** `10%` or `25`; INVALID_INPUT for anything else. */

@@ -1,6 +1,6 @@
 import type { Finished, HeldTarget } from '../catalog/rollout-lane.js'
 import { Logins } from '../databases/logins.js'
-import { type MigrationPlan, migrationsChecksum, planMigrations } from '../databases/plan-migrations.js'
+import { type MigrationPlan, planMigrations, standing } from '../databases/plan-migrations.js'
 import type { AppliedMigration, OwnerSession } from '../engines/engine.js'
 import { asSaasctlError, SaasctlError } from '../errors.js'
 import { nextDelay } from '../operations/retry.js'
@@ -15,15 +15,17 @@ export type Fingerprints = Map<string, string>
 /** Migrates one target, whatever happens; gives what became of it. */
 export async function workTarget(work: LaneWork, target: HeldTarget, fingerprints: Fingerprints): Promise<Finished> {
   const { tenantId, operationId, databaseId } = target
-  const base = { tenantId, operationId, databaseId, delayMs: 0, error: null, schema: null }
+  const from = performance.now()
+  const fileMs: Record<string, number> = {}
+  const base = { tenantId, operationId, databaseId, delayMs: 0, error: null, schema: null, workMs: 0, fileMs }
   if (!['active', 'suspended'].includes(target.tenantStatus) || target.placedId === null) {
     return { ...base, status: 'skipped', error: gone(target).toJSON() }
   }
-  const reached: Reached = { schema: null }
+  const reached: Reached = { schema: null, fileMs }
   try {
     if (target.placedId !== databaseId) throw moved(target)
     await migrate(work, target, fingerprints, reached)
-    return { ...base, status: 'done', schema: reached.schema }
+    return { ...base, status: 'done', schema: reached.schema, workMs: performance.now() - from }
   } catch (thrown) {
     const error = asSaasctlError(thrown)
     if (error.code === 'FENCED') throw error
@@ -41,6 +43,7 @@ export async function workTarget(work: LaneWork, target: HeldTarget, fingerprint
 /** What the database is known to hold, as it goes; of a failure in the middle, what came before it. */
 interface Reached {
   schema: Finished['schema']
+  fileMs: Record<string, number>
 }
 
 async function migrate(
@@ -86,7 +89,9 @@ async function applyAll(
   const { direction } = work.rollout
   const names = before.map(({ name }) => name)
   for (const { file, after } of planTarget(work, target, before)) {
+    const from = performance.now()
     await inside.apply(file, direction, after)
+    reached.fileMs[file.name] = performance.now() - from
     if (direction === 'up') names.push(file.name)
     else names.splice(names.indexOf(file.name), 1)
     reached.schema = schemaOf(names, work)
@@ -95,8 +100,7 @@ async function applyAll(
 }
 
 const schemaOf = (names: string[], { schema }: LaneWork) => ({
-  migration: names.at(-1) ?? null,
-  migrationsChecksum: migrationsChecksum(
+  ...standing(
     names.map(name => ({ name })),
     schema.files
   ),

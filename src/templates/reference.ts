@@ -2,7 +2,7 @@ import type { Json } from '../canonical.js'
 import { findReference, keepReference, type ReferenceKey, type ReferenceRow } from '../catalog/schemas.js'
 import type { ServerRow } from '../catalog/servers.js'
 import { migrationsChecksum as checksumOf } from '../databases/plan-migrations.js'
-import { emptyScratch, openScratch, type ScratchInput, ScratchWork, scratchSteps } from '../databases/scratch.js'
+import { makeScratch, openScratch, type ScratchInput, ScratchWork, scratchSteps } from '../databases/scratch.js'
 import type { MigrationFile } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
@@ -34,7 +34,7 @@ async function readSchema(work: ReferenceWork, progress: (sentence: string) => v
   const { migrations } = await readTemplate(tools.folders.templates, template)
   const files = filesOf(migrations[engine.name] ?? [], checksum)
   if (!files) throw filesChanged(template)
-  const inside = await session.enterDatabase(names, await emptyScratch(work))
+  const inside = await session.enterDatabase(names, await makeScratch(work))
   try {
     const keep = async (length: number) => {
       const migrationsChecksum = checksumOf(files.slice(0, length), files)

@@ -68,7 +68,10 @@ const tables: Record<string, { table: string; without?: Record<string, string> }
     table: 'tenant',
     without: { status_before_delete: 'read by the undelete alone', cache_version: 'routers read it' }
   },
-  DatabaseRow: { table: 'database', without: { dropped_at: 'for people who read the table' } },
+  DatabaseRow: {
+    table: 'database',
+    without: { dropped_at: 'for people who read the table', schema_stamp: 'read and written by who verifies a fleet' }
+  },
   DataKeyRow: { table: 'data_key' },
   LoginRow: { table: 'login', without: { changed_at: 'for people who read the table' } },
   WarmTarget: { table: 'warm_target' },

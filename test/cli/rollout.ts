@@ -1,7 +1,9 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import { cli } from '../support/cli.js'
 import { controlPlane } from '../support/control-plane.js'
-import { skipWithoutPostgres } from '../support/servers.js'
+import { asSuperuser, skipWithoutPostgres } from '../support/servers.js'
 import { tinyTemplate } from '../support/tiny-template.js'
 
 if (!(await skipWithoutPostgres(t))) {
@@ -37,6 +39,37 @@ if (!(await skipWithoutPostgres(t))) {
     t.match(failed.stderr, /SOME_FAILED|ROLLOUT_STOPPED/)
     const [latest] = await json<Array<{ id: string }>>(['rollout', 'list'])
     t.match(await run(['rollout', 'abort', latest?.id ?? '']), { code: 6, stderr: /is failed and cannot be aborted/ })
+  })
+
+  await t.test('a plan says whom, what and how long, and what the lint has against it', async t => {
+    await tiny.grow({
+      up: `create function f() returns int language sql security definer as 'select 1';\ncreate index on notes (body);`,
+      down: 'drop function f();'
+    })
+    await rm(join(tiny.migrations, '0004_grown.sql'))
+    const planned = await run(['rollout', 'plan', ...all])
+    t.equal(planned.code, 0, planned.stderr)
+    t.match(planned.stdout, /acme/)
+    t.match(planned.stderr, /error: 0005_grown\.sql:2: function\.search-path/)
+    t.match(planned.stderr, /warning: 0005_grown\.sql:3: index\.blocking: .*The biggest it hits: notes of \w+, \d+ kB/)
+    const { id } = await json<{ id: string }>(['rollout', 'plan', ...all])
+    t.match(await run(['rollout', 'start', id]), { code: 6, stderr: /function\.search-path.*--allow/s })
+    const tried = await json<unknown[]>(['rollout', 'start', id, '--dry-run'])
+    t.match(tried, [{ engine: 'postgres', clone: 'template', migration: '0005_grown' }])
+    t.match(await json(['rollout', 'start', id, '--dry-run-on', 'acme']), [{ clone: 'acme', migration: '0005_grown' }])
+    t.match(await json(['rollout', 'show', id]), { status: 'planned', leftMs: Number }, 'nothing was started')
+    t.match(await run(['rollout', 'start', id, '--dry-run-on', 'nobody']), { code: 5 })
+    t.equal((await run(['rollout', 'start', id, '--allow', 'function.search-path'])).code, 0)
+  })
+
+  await t.test('with --verify a look at every tenant is taken, and who cannot be looked at is exit code 3', async t => {
+    t.match(await run(['rollout', 'plan', ...all, '--verify']), { code: 0, stderr: /there is nothing to do/ })
+    const { database } = await json<{ database: string }>(['tenant', 'show', 'globex'])
+    const set = (allowed: boolean) =>
+      asSuperuser(plane.server, client => client.query(`alter database "${database}" allow_connections ${allowed}`))
+    await set(false)
+    t.match(await run(['rollout', 'plan', ...all, '--verify']), { code: 3, stderr: /globex could not be looked at/ })
+    await set(true)
   })
 
   await t.test('typos are told', async t => {

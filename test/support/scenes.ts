@@ -75,6 +75,10 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
   'rollout.lane': rolloutScene,
   'rollout.turn': rolloutScene,
   'rollout.head': rolloutScene,
+  'rollout.rehearse': async stage => {
+    await rolloutScene(stage)
+    return { verb: 'rehearse', argument: { slug: await tenant(stage, 'active') } }
+  },
   'warm.create': async stage => ({ verb: 'build', argument: { warm: (await warm(stage.saasctl)).length + 1 } }),
   'warm.migrate': async stage => {
     await oneWarm(stage)

@@ -11,6 +11,7 @@ import { resumeOperation } from '../../src/operations/inspect.js'
 import type { ProgressLine } from '../../src/operations/run.js'
 import { operationsOfRollout, startRollout } from '../../src/rollouts/control.js'
 import { planRollout } from '../../src/rollouts/plan.js'
+import { rehearseRollout } from '../../src/rollouts/rehearse.js'
 import { usualSettings } from '../../src/rollouts/settings.js'
 import type { Saasctl } from '../../src/saasctl.js'
 import { buildTemplate } from '../../src/templates/build-template.js'
@@ -84,6 +85,12 @@ export const verbs = {
       for (const operation of open) await saasctl.operations.wake(operation.id, { onProgress })
       open = await operationsOfRollout(saasctl.catalog, id)
     }
+  },
+  rehearse: async (saasctl, argument, onProgress) => {
+    const { template } = saasctl.config
+    const all = { template, selector: {}, wholeFleet: true, direction: 'up', to: null, allow: [] } as const
+    const { id } = await planRollout(saasctl, { ...all, allow: [], settings: usualSettings })
+    if (id !== undefined) await rehearseRollout(saasctl, id, { on: slugOf(argument), onProgress })
   },
   drop: async (saasctl, argument, onProgress) => {
     const claim = await saasctl.operations.claim(true)

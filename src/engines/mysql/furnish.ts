@@ -19,7 +19,8 @@ export async function furnishDatabase(session: Session, enter: Enter, furnish: F
   try {
     await makeRecords(inside, names.database)
     if (from && !(await isWhole(inside, names.database, databaseId))) {
-      const snapshot = await remembered(session, from.names.database)
+      const read = from.living ? readSnapshot : remembered
+      const snapshot = await read(session, from.names.database)
       await clear(inside)
       await play(inside, snapshot)
     }

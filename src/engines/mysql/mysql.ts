@@ -12,6 +12,7 @@ import { identify } from './identity.js'
 import { appliedMigrations } from './ledger.js'
 import { lint } from './lint/lint.js'
 import { checkDump } from './load.js'
+import { look } from './look.js'
 import { adoptedNames, namesOf } from './names.js'
 import { probe } from './probe.js'
 import { read, readRows } from './read.js'
@@ -19,6 +20,7 @@ import { repair } from './repair.js'
 import { shell } from './shell.js'
 import { inventoryOf, stateOf } from './state.js'
 import { survey } from './survey.js'
+import { tableSizes } from './table-sizes.js'
 
 /** MySQL 8 and MariaDB from 10.11 on. */
 export class MysqlEngine implements Engine {
@@ -42,6 +44,8 @@ export class MysqlEngine implements Engine {
   readonly dsn = dsn
   readonly shell = shell
   readonly lint = lint
+  readonly look = look
+  readonly tableSizes = tableSizes
   readonly #sessions = new ControlSessions()
 
   probe(server: ServerAccess) {

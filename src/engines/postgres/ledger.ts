@@ -6,7 +6,7 @@ import { block, literal } from './quote.js'
 import type { Session } from './session.js'
 
 /** node-pg-migrate's own table and lock: its command line and we see each other's work and wait for each other. */
-const LEDGER = `${SCHEMA}.pgmigrations`
+export const LEDGER = `${SCHEMA}.pgmigrations`
 export const LOCK_KEY = '7241865325823964'
 
 /** One file in one direction, on top of a ledger that ends at `after`. */

@@ -1,5 +1,5 @@
 import { otherEngine } from './action-rules.js'
-import { asContract, type Broken, fail, pattern, type Setting, tableName, warn } from './rule.js'
+import { asContract, type Broken, fail, pattern, type Setting, tableName, warn, withoutSchema } from './rule.js'
 
 type CommandRule = (command: string, setting: Setting) => Broken | undefined
 
@@ -9,24 +9,30 @@ const RENAME_TABLE = pattern('^rename table (?:if exists )?NAME')
 const ENGINE = pattern('^create (?:or replace )?table\\b.*\\bengine\\s*=?\\s*(?!innodb\\b)([\\w$]+)')
 const UNSEEN = pattern('^(?:truncate (?:table )?|alter table )NAME(.*)')
 
+const about = (table: string, broken: Broken): Broken => ({ ...broken, table: withoutSchema(table) })
+
 /** Rules over whole commands. */
 export const commandRules: readonly CommandRule[] = [
   (command, { fresh }) => {
     const [, kind, table] = BLOCKING_INDEX.exec(command) ?? []
     if (kind === undefined || table === undefined || fresh.has(tableName(table))) return undefined
     const message = `Nobody can write to ${table} while this ${kind.toUpperCase()} index is built.`
-    return warn('index.blocking', message, 'Do it in a quiet hour outside of migrations, tenant by tenant.')
+    return about(
+      table,
+      warn('index.blocking', message, 'Do it in a quiet hour outside of migrations, tenant by tenant.')
+    )
   },
   (command, { fresh, options }) => {
     const table = DROP_TABLE.exec(command)?.[1]
     if (table === undefined || options.phase === 'contract' || fresh.has(tableName(table))) return undefined
-    return warn('contract.drop', `Programs that still use table ${table} fail from here on.`, asContract)
+    return about(table, warn('contract.drop', `Programs that still use table ${table} fail from here on.`, asContract))
   },
   (command, { fresh }) => {
     const table = RENAME_TABLE.exec(command)?.[1]
     if (table === undefined || fresh.has(tableName(table))) return undefined
     const fix = 'Make the new one beside the old, let programs change over, then drop the old one.'
-    return warn('contract.rename', `Programs know table ${table} by one name: those of the other age fail.`, fix)
+    const message = `Programs know table ${table} by one name: those of the other age fail.`
+    return about(table, warn('contract.rename', message, fix))
   },
   command => {
     if (!/^(?:drop\s+(?:table|view)|rename\s+table)\b[^;]*,/i.test(command)) return undefined

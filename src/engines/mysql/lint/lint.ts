@@ -11,7 +11,7 @@ const ALLOW = /^[ \t]*(?:--[ \t]|#)[ \t]*lint-allow:(.*)$/gim
  * What would lock or rewrite a large table, fail where there are rows, break programs that still run, or not bear being
  * cut short. Only what is certain from the text, on MySQL 8 and MariaDB alike; the rows are not known here.
  */
-export function lint(files: readonly MigrationFile[]): LintFinding[] {
+export async function lint(files: readonly MigrationFile[]): Promise<LintFinding[]> {
   return files.flatMap(file => {
     const allowed = new Set([...file.up.matchAll(ALLOW)].flatMap(([, codes = '']) => codes.split(/[\s,]+/)))
     const setting: Setting = { options: file.options, fresh: new Set() }

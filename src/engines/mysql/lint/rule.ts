@@ -13,6 +13,8 @@ export interface Broken {
   code: string
   message: string
   fix: string
+  /** The table that it is about. */
+  table?: string
 }
 
 /** It locks, rewrites or breaks where tables are large or programs old. */
@@ -27,6 +29,9 @@ export function pattern(text: string): RegExp {
 }
 
 export const tableName = (text: string) => text.replace(/\s/g, '').toLowerCase()
+
+/** As information_schema lists it. */
+export const withoutSchema = (table: string) => table.replace(/^.*\./s, '').trim()
 
 export const asContract =
   'Let no program use it any more, then drop it in a file that begins with: -- saasctl: phase=contract'

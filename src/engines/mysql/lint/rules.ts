@@ -2,7 +2,7 @@ import { type Command, commaParts } from '../../commands.js'
 import { lineOf } from '../../statements.js'
 import { actionRules } from './action-rules.js'
 import { commandRules } from './command-rules.js'
-import { type Broken, pattern, type Setting, tableName } from './rule.js'
+import { type Broken, pattern, type Setting, tableName, withoutSchema } from './rule.js'
 
 const ALTER_TABLE = pattern('^alter (?:online )?(?:ignore )?table (?:if exists )?NAME(?: (?:no)?wait(?: \\d+)?)? ')
 const CREATE_TABLE = pattern('^create (?:or replace )?(?:temporary )?table (?:if not exists )?NAME')
@@ -21,6 +21,6 @@ function judgeActions({ code, line }: Command, setting: Setting): Array<Broken &
   return commaParts(code.slice(head.length)).flatMap(({ text, at }) =>
     actionRules
       .flatMap(rule => rule(text, table, setting) ?? [])
-      .map(broken => ({ ...broken, line: line + lineOf(code, head.length + at) - 1 }))
+      .map(broken => ({ ...broken, table: withoutSchema(table), line: line + lineOf(code, head.length + at) - 1 }))
   )
 }

@@ -1,3 +1,4 @@
+import type { RangeVar } from 'libpg-query'
 import type { MigrationOptions } from '../../engine.js'
 
 /** What a rule may know beside the command: the tables that this file made, and what earlier files said. */
@@ -5,7 +6,7 @@ export interface Setting {
   options: MigrationOptions
   /** Tables that are empty, because this file made them. */
   fresh: Set<string>
-  /** `table.column` of which a CHECK said in an earlier file that it is not null. */
+  /** `table.column` of which an earlier file said that it is not null. */
   checked: ReadonlySet<string>
   /** An earlier command of this file added a constraint as NOT VALID. */
   addedNotValid: boolean
@@ -17,25 +18,19 @@ export interface Broken {
   code: string
   message: string
   fix: string
+  /** The table that it is about, as the server knows it. */
+  table?: string
 }
 
 /** It locks, rewrites or breaks where tables are large or programs old. */
 export const warn = (code: string, message: string, fix: string): Broken => ({ level: 'warning', code, message, fix })
-/** It fails. */
+/** It fails, or opens what must stay closed. */
 export const fail = (code: string, message: string, fix: string): Broken => ({ level: 'error', code, message, fix })
 
-/** A pattern for commands: a blank is any white space, NAME captures a table's name with or without its schema. */
-export function pattern(text: string): RegExp {
-  const name = String.raw`((?:[\w$]+\s*\.\s*)?[\w$]+)`
-  return new RegExp(text.replaceAll(' ', String.raw`\s+`).replaceAll('NAME', name), 'is')
+/** `public.customers` and `customers` are one table. */
+export function tableName({ schemaname = 'public', relname = '' }: RangeVar): string {
+  return schemaname === 'public' ? relname : `${schemaname}.${relname}`
 }
-
-/** `public.Customers` and `customers` are one table. */
-export const tableName = (text: string) =>
-  text
-    .replace(/\s/g, '')
-    .replace(/^public\./i, '')
-    .toLowerCase()
 
 export const outsideTransaction = 'Put it into a file of its own that begins with: -- saasctl: transaction=false'
 export const asContract =
@@ -45,4 +40,16 @@ export const rewritten = (table: string) =>
     'table.rewrite',
     `Nobody can use ${table} while it is written anew.`,
     'Do it in a quiet hour outside of migrations, tenant by tenant.'
+  )
+export const scanned = (table: string) =>
+  warn(
+    'constraint.scan',
+    `Nobody can write to ${table} while every row of it is checked.`,
+    'Add it with NOT VALID, and VALIDATE CONSTRAINT in a later file.'
+  )
+export const indexed = (table: string) =>
+  warn(
+    'constraint.index',
+    `Nobody can use ${table} while the constraint’s index is built.`,
+    'CREATE UNIQUE INDEX CONCURRENTLY in an earlier file, then ADD CONSTRAINT … USING INDEX.'
   )
