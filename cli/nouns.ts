@@ -60,6 +60,13 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./commands/backup.js')).backup
   },
   {
+    name: 'export',
+    alias: 'exports',
+    about: 'A tenant’s data as a signed file: make, verify, bring back',
+    group: 'Tenants:',
+    load: async () => (await import('./commands/export.js')).exportNoun
+  },
+  {
     name: 'server',
     alias: 'servers',
     about: 'The database servers that tenants live on',

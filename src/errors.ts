@@ -30,6 +30,7 @@ export const errorTable = {
   DOMAIN_TAKEN: meaning(409, 6, 'Another tenant has proven that the domain is its own.'),
   DOMAIN_UNPROVEN: meaning(409, 6, 'Nothing in the DNS proves that the domain is the tenant’s.'),
   BACKUP_NOT_FOUND: meaning(404, 5, 'No backup has this id, or the tenant has none.'),
+  EXPORT_NOT_FOUND: meaning(404, 5, 'No export has this id, or its file has expired.'),
   ROLLOUT_NOT_FOUND: meaning(404, 5, 'No rollout has this id.'),
   TENANT_EXISTS: meaning(409, 6, 'The slug is taken.'),
   SLUG_QUARANTINED: meaning(409, 6, 'The slug was freed a short while ago and is still kept back.'),

@@ -34,6 +34,8 @@ const table: Record<string, () => Promise<unknown>> = {
   'rollout.rehearse': async () => (await import('./rollouts/rehearsal.js')).rolloutRehearse,
   'rollout.head': async () => (await import('./rollouts/head.js')).rolloutHead,
   'template.reference': async () => (await import('./templates/reference.js')).templateReference,
+  'export.create': async () => (await import('./exports/create.js')).exportCreate,
+  'export.import': async () => (await import('./exports/import.js')).exportImport,
   'migration.check': async () => (await import('./migrations/operation.js')).migrationCheck
 }
 

@@ -103,6 +103,13 @@ export const settings = {
     fallback: () => duration('7d'),
     about: 'How long a deleted tenant can come back.'
   }),
+  exportKeep: setting<number>({
+    env: 'SAASCTL_EXPORT_KEEP',
+    file: 'exportKeep',
+    parse: between('1m', '36500d'),
+    fallback: () => duration('30d'),
+    about: 'How long an export stays in the store.'
+  }),
   slugQuarantine: setting<number>({
     env: 'SAASCTL_SLUG_QUARANTINE',
     file: 'slugQuarantine',

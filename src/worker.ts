@@ -15,15 +15,23 @@ export async function runWorker(
   saasctl: Saasctl,
   options: { concurrency: number; log: (line: WorkerLine) => void; signal: AbortSignal }
 ): Promise<void> {
-  const [{ default: pg }, { startWorker }, { purgeDue }, { keepWarm }, { dropReplaced }, { backupsDue }] =
-    await Promise.all([
-      import('pg'),
-      import('./operations/worker.js'),
-      import('./tenants/purge.js'),
-      import('./templates/warm.js'),
-      import('./restores/drop-replaced.js'),
-      import('./backups/schedule.js')
-    ])
+  const [
+    { default: pg },
+    { startWorker },
+    { purgeDue },
+    { keepWarm },
+    { dropReplaced },
+    { backupsDue },
+    { expireExports }
+  ] = await Promise.all([
+    import('pg'),
+    import('./operations/worker.js'),
+    import('./tenants/purge.js'),
+    import('./templates/warm.js'),
+    import('./restores/drop-replaced.js'),
+    import('./backups/schedule.js'),
+    import('./exports/expire.js')
+  ])
   const openPool = () => {
     const pool = new pg.Pool({
       connectionString: saasctl.catalogUrl,
@@ -45,6 +53,8 @@ export async function runWorker(
       const dropped = await dropReplaced(saasctl)
       if (dropped > 0)
         options.log({ level: 'info', message: `${dropped} databases that restores have replaced will be dropped` })
+      const expired = await expireExports(saasctl)
+      if (expired > 0) options.log({ level: 'info', message: `${expired} exports whose time is over were removed` })
       const warmed = await keepWarm(saasctl)
       if (warmed > 0)
         options.log({ level: 'info', message: `${warmed} warm databases will be made or brought to head` })

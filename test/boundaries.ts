@@ -70,7 +70,7 @@ function layers(): Record<string, string[]> {
     ['databases'],
     ['archives'],
     ['templates'],
-    ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts', 'fleet'],
+    ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts', 'fleet', 'exports'],
     ['backups', 'restores'],
     ['embedded']
   ]) {

@@ -6,6 +6,7 @@ import type { AppliedMigration, MigrationFile } from './migration.js'
 import type { OwnerSession } from './owner.js'
 import type { Difference, Look, ReadOptions, Schema } from './schema.js'
 import type { ShellCommand } from './shell-command.js'
+import type { SnapshotVerbs } from './snapshot.js'
 
 export type { Adoption, Release, Survey, Takeover } from './adoption.js'
 export type { AppliedMigration, MigrationFile, MigrationOptions } from './migration.js'
@@ -138,7 +139,7 @@ export interface Fence {
  * The contract of an engine. No driver error leaves its folder: each becomes one of our codes, scrubbed of secrets,
  * with `retryable` decided by the engine's one table.
  */
-export interface Engine {
+export interface Engine extends SnapshotVerbs {
   readonly name: EngineName
   readonly defaultPort: number
   /** The database that control sessions sit in, unless told otherwise. */

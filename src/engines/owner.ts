@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream'
 import type { AppliedMigration, MigrationFile } from './migration.js'
 import type { SchemaFact } from './schema.js'
+import type { ReplaceRows } from './snapshot.js'
 
 /** A session inside one tenant database, as its owner: never more. */
-export interface OwnerSession {
+export interface OwnerSession extends ReplaceRows {
   /** In the order they were applied. */
   applied(): Promise<AppliedMigration[]>
   /**

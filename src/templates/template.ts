@@ -1,4 +1,5 @@
 import type { EngineName } from '../engines/engine.js'
+import type { MaskRule } from '../engines/snapshot.js'
 import { list, map, name, object, oneOf, text } from './shape.js'
 
 /** A template as `<name>/template.json` writes it down; this is what the catalog keeps. */
@@ -11,6 +12,13 @@ export interface TemplateDefinition {
   readonly labels: Readonly<Record<string, string>>
   /** The engines it can be made on. */
   readonly engines: ByEngine<EngineFiles>
+  /** What exports that leave the company hide. */
+  readonly export?: ExportRules
+}
+
+export interface ExportRules {
+  /** By `table.column`, or `schema.table.column`. */
+  readonly mask: Readonly<Record<string, MaskRule>>
 }
 
 /** Paths relative to the template's own folder, with `/`. */
@@ -46,9 +54,14 @@ type ByEngine<T> = Readonly<Partial<Record<EngineName, T>>>
 
 export const engineNames: readonly EngineName[] = ['postgres', 'mysql']
 
-export const template = object<TemplateDefinition>({
-  description: text,
-  defaultPlan: name,
-  labels: map(name, text),
-  engines: map(oneOf(engineNames), object<EngineFiles>({ migrations: text, seeds: list(text) }))
-})
+const maskRules: readonly MaskRule[] = ['drop', 'redact', 'hash']
+
+export const template = object<TemplateDefinition>(
+  {
+    description: text,
+    defaultPlan: name,
+    labels: map(name, text),
+    engines: map(oneOf(engineNames), object<EngineFiles>({ migrations: text, seeds: list(text) }))
+  },
+  { export: object<ExportRules>({ mask: map(text, oneOf(maskRules)) }) }
+)

@@ -83,6 +83,7 @@ const tables: Record<string, { table: string; without?: Record<string, string> }
   OperationRow: { table: 'operation', without: { idempotency_key: 'found by, never shown' } },
   StepRow: { table: 'operation_step', without: { operation_id: 'asked for by it' } },
   WorkerRow: { table: 'worker', without: { queue_ids: 'read where the dead are buried' } },
+  ExportRow: { table: 'export' },
   RouteRow: { table: 'route', without: { router_connections: 'the routers’ function reads it' } }
 }
 

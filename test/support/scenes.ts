@@ -1,8 +1,11 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { backupTenant } from '../../src/backups/backup.js'
 import type { Json } from '../../src/canonical.js'
 import { latestBackup } from '../../src/catalog/backups.js'
 import { openRollout } from '../../src/catalog/rollouts.js'
 import { findTenant } from '../../src/catalog/tenants.js'
+import { mustFindExport } from '../../src/exports/create.js'
 import { uuidv7 } from '../../src/names.js'
 import { abortRollout } from '../../src/rollouts/control.js'
 import type { Saasctl } from '../../src/saasctl.js'
@@ -115,6 +118,8 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
     return { verb: 'doctor', argument: {}, mends: true }
   },
   'template.reference': async () => ({ verb: 'reference', argument: {} }),
+  'export.create': async stage => ({ verb: 'export', argument: { slug: await tenant(stage, 'active') } }),
+  'export.import': async stage => ({ verb: 'import', argument: { slug: newSlug(), file: await exported(stage) } }),
   'migration.check': async () => ({ verb: 'check', argument: {} })
 }
 
@@ -150,6 +155,16 @@ async function rolloutScene(stage: Stage): Promise<Scene> {
   await tenant(stage, 'active')
   await stage.template.grow()
   return { verb: 'rollout', argument: {} }
+}
+
+/** The file of an export whose migrations are still the template's. */
+async function exported(stage: Stage): Promise<string> {
+  const { saasctl } = stage
+  const slug = newSlug()
+  await doVerb(saasctl, 'create', { slug })
+  const { id } = (await doVerb(saasctl, 'export', { slug })) as { id: string }
+  const { store, object } = await mustFindExport(saasctl, id)
+  return join(fileURLToPath(store ?? ''), object ?? '')
 }
 
 function warm({ catalog }: Saasctl): Promise<Array<{ id: string }>> {

@@ -7,6 +7,8 @@ import { listServers } from '../../src/catalog/servers.js'
 import { startDrop } from '../../src/databases/drop.js'
 import { migrationsChecksum } from '../../src/databases/plan-migrations.js'
 import { doctor } from '../../src/doctor/doctor.js'
+import { createExport } from '../../src/exports/create.js'
+import { importExport } from '../../src/exports/import.js'
 import { checkMigrations } from '../../src/migrations/check.js'
 import { resumeOperation } from '../../src/operations/inspect.js'
 import type { ProgressLine } from '../../src/operations/run.js'
@@ -130,6 +132,28 @@ export const verbs = {
     return schemaReference(saasctl, { template, server, checksum: migrationsChecksum(files, files) }, { onProgress })
   },
   doctor: (saasctl, _, onProgress) => doctor(saasctl, { fix: true, onProgress }),
+  export: (saasctl, argument, onProgress) =>
+    createExport(
+      saasctl,
+      slugOf(argument),
+      {
+        formats: ['jsonl', 'csv'],
+        container: 'tar.gz',
+        target: null,
+        masked: false,
+        certificate: null,
+        reason: 'a scene',
+        ...(typeof argument['out'] === 'string' && { target: argument['out'] })
+      },
+      { wait: true, onProgress }
+    ),
+  import: (saasctl, argument, onProgress) =>
+    importExport(
+      saasctl,
+      { file: String(argument['file']), slug: slugOf(argument) },
+      async wish => (await createTenant(saasctl, wish, wish, { wait: true })).tenant,
+      { onProgress }
+    ),
   /** Goes on with somebody else's operation. */
   go: (saasctl, argument, onProgress) => resumeOperation(saasctl, String(argument['operation']), { onProgress })
 } satisfies Record<string, Verb>

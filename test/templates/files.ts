@@ -146,7 +146,7 @@ t.test('every problem of every file is told at once, with its path', async t => 
     'plans.json: "Big Plan" is "Big Plan", but must be a name of a-z, 0-9 and single dashes, starting with a letter',
     'plans.json: "Big Plan".features.sso is "yes", but must be true or false',
     'plans.json: "Big Plan".features.single_sign_on is "single_sign_on", but must be a name in camelCase',
-    'small/template.json: "de\\u202escription" is not known; use description, defaultPlan, labels, engines',
+    'small/template.json: "de\\u202escription" is not known; use description, defaultPlan, labels, engines, export',
     'small/template.json: description is " ", but must be a text that is not empty',
     'small/template.json: defaultPlan is missing, and must be a name of a-z, 0-9 and single dashes, starting with a letter',
     'small/template.json: labels."Bad Key" is "Bad Key", but must be a name of a-z, 0-9 and single dashes, starting with a letter',

@@ -5,6 +5,8 @@ import { ControlSessions } from './control-sessions.js'
 import { describe } from './describe.js'
 import { dsn } from './dsn.js'
 import { dump } from './dump.js'
+import { schemaSql } from './export/schema.js'
+import { openSnapshot } from './export/snapshot.js'
 import { checkHeir } from './heir.js'
 import { identify } from './identity.js'
 import { appliedMigrations } from './ledger.js'
@@ -29,6 +31,8 @@ export class MysqlEngine implements Engine {
   readonly identify = identify
   readonly appliedMigrations = appliedMigrations
   readonly read = read
+  readonly openSnapshot = openSnapshot
+  readonly schemaSql = schemaSql
   readonly readRows = readRows
   readonly describe = describe
   readonly repair = repair

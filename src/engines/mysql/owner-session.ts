@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { AppliedMigration, DatabaseNames, MigrationFile, OwnerSession } from '../engine.js'
+import type { TableRows } from '../snapshot.js'
+import { replaceRows } from './export/load.js'
 import { factsOf, fingerprintOf } from './fingerprint.js'
 import { applied, baseline } from './ledger.js'
 import { load } from './load.js'
@@ -54,6 +56,10 @@ export class MysqlOwnerSession implements OwnerSession {
 
   facts() {
     return this.#fenced(() => factsOf(this.#session))
+  }
+
+  replaceRows(tables: readonly TableRows[], sequences: Readonly<Record<string, string>>) {
+    return this.#fenced(() => replaceRows(this.#session, tables, sequences))
   }
 
   bytes() {

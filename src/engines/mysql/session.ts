@@ -30,6 +30,7 @@ export class Session {
   readonly encrypted: boolean
   readonly #connection: Connection
   readonly #isAlive: () => Promise<boolean>
+  readonly #whenDestroyed = new Set<() => void>()
   #lost = false
   #inTransaction = false
 
@@ -104,6 +105,22 @@ export class Session {
     return { rows, cut: false }
   }
 
+  /** Rows as they come, each an array of the server's own bytes, no faster than they are taken. */
+  async *raw(sql: string): AsyncGenerator<Array<Buffer | null>> {
+    const stream = this.#connection.query({ sql, rowsAsArray: true, typeCast: false }).stream({ highWaterMark: BATCH })
+    // A destroyed connection of this driver never answers.
+    const broken = () => stream.destroy(Object.assign(new Error('The connection broke'), { code: 'ECONNRESET' }))
+    this.#whenDestroyed.add(broken)
+    if (this.#lost) broken()
+    try {
+      yield* stream as AsyncIterable<Array<Buffer | null>>
+    } catch (error) {
+      throw translate(error, this.place)
+    } finally {
+      this.#whenDestroyed.delete(broken)
+    }
+  }
+
   /** Leaves the transaction that an error left open, if there is one. */
   async rollback(): Promise<void> {
     if (!this.#lost) await this.run('ROLLBACK')
@@ -131,6 +148,7 @@ export class Session {
   destroy(): void {
     this.#lost = true
     this.#connection.destroy()
+    for (const broken of this.#whenDestroyed) broken()
   }
 
   async #query(sql: string, values: unknown[]): Promise<RowDataPacket[] | ResultSetHeader> {

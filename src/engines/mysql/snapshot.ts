@@ -26,7 +26,11 @@ export interface Snapshot {
  * Reads a template. It has no doors of its own once it is sealed, so control reads it: definitions, and rows of base
  * tables without what they compute, so that no code of the template's runs.
  */
-export async function readSnapshot(session: Session, database: string): Promise<Snapshot> {
+export async function readSnapshot(
+  session: Session,
+  database: string,
+  { rows = true }: { rows?: boolean } = {}
+): Promise<Snapshot> {
   await session.run('SET SESSION sql_quote_show_create = 1')
   const there = await session.rows<{ name: string; type: string }>(
     `SELECT TABLE_NAME AS name, TABLE_TYPE AS type FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME`,
@@ -39,7 +43,7 @@ export async function readSnapshot(session: Session, database: string): Promise<
   for (const { name } of named('SEQUENCE')) snapshot.tables.push(await reader.read('SEQUENCE', name, 'Create Table'))
   for (const { name } of named('other')) {
     snapshot.tables.push(await reader.read('TABLE', name, 'Create Table'))
-    snapshot.rows.push(...(await rowsOf(session, database, name)))
+    if (rows) snapshot.rows.push(...(await rowsOf(session, database, name)))
   }
   for (const { name, type } of await routinesOf(session, database)) {
     snapshot.routines.push(await reader.read(type, name, type === 'FUNCTION' ? 'Create Function' : 'Create Procedure'))
@@ -47,17 +51,25 @@ export async function readSnapshot(session: Session, database: string): Promise<
   const views = new Map<string, Made>()
   for (const { name } of named('VIEW')) views.set(name, await reader.read('VIEW', name, 'Create View'))
   snapshot.views = inOrder(views)
-  for (const name of await triggersOf(session, database)) {
-    const trigger = await reader.read('TRIGGER', name, 'SQL Original Statement')
-    // Made in their order they need no neighbour, which may not be there yet.
-    const sql = trigger.sql.replace(/(\bfor\s+each\s+row)\s+(?:follows|precedes)\s+(?:`[^`]+`|[\w$]+)/i, '$1')
-    snapshot.triggers.push({ ...trigger, sql })
-  }
+  snapshot.triggers = await readTriggers(session, database)
   const ledger = await session.rows<{ name: string }>(
     `SELECT name FROM ${recordTable(database, 'pgmigrations')} ORDER BY id`
   )
   snapshot.migrations = ledger.map(({ name }) => name)
   return snapshot
+}
+
+/** The database's triggers, in the order in which they are made. */
+export async function readTriggers(session: Session, database: string): Promise<Array<Made & { name: string }>> {
+  const reader = new Reader(session, database)
+  const triggers: Array<Made & { name: string }> = []
+  for (const name of await triggersOf(session, database)) {
+    const trigger = await reader.read('TRIGGER', name, 'SQL Original Statement')
+    // Made in their order they need no neighbour, which may not be there yet.
+    const sql = trigger.sql.replace(/(\bfor\s+each\s+row)\s+(?:follows|precedes)\s+(?:`[^`]+`|[\w$]+)/i, '$1')
+    triggers.push({ ...trigger, name, sql })
+  }
+  return triggers
 }
 
 /** Reads what SHOW CREATE says, without the definer, who is whoever plays it, and without the template's name. */

@@ -80,7 +80,7 @@ const argumentsOf = (snapshot: string): string[] => [
 ]
 
 /** libpq's own variables, for arguments are for every user of the machine to read. The authority's file is removed at the end. */
-async function environmentOf(server: ServerAddress, database: string, owner: Credentials) {
+export async function environmentOf(server: ServerAddress, database: string, owner: Credentials) {
   const { env, files } = shell(server, database, owner, { readOnly: true })
   const { path, remove } = await authorityFile(files?.['PGSSLROOTCERT'])
   const options = `${env['PGOPTIONS']} -c jit=off`

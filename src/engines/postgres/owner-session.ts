@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream'
 import type { MigrationFile, OwnerSession } from '../engine.js'
+import type { TableRows } from '../snapshot.js'
 import { baseline, foreignLedger } from './baseline.js'
+import { replaceRows } from './export/load.js'
 import { factsOf, fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
 import { load } from './load.js'
@@ -58,6 +60,10 @@ export class PostgresOwnerSession implements OwnerSession {
 
   facts() {
     return this.#keeper.fenced(() => factsOf(this.#session))
+  }
+
+  replaceRows(tables: readonly TableRows[], sequences: Readonly<Record<string, string>>) {
+    return this.#keeper.fenced(() => replaceRows(this.#session, tables, sequences))
   }
 
   bytes() {

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type pg from 'pg'
 import { type Place, translate } from './errors.js'
+import { gathered } from './gathered.js'
 import { stream } from './stream.js'
 
 /** How long a question may be without an answer before somebody looks whether the server still works on it. */
@@ -106,6 +107,20 @@ export class Session {
       throw this.#translated(error)
     } finally {
       clearInterval(watch)
+    }
+  }
+
+  /** The same in pieces of whole rows; `rows` is told how many they were. */
+  async *copyPieces(sql: string, rows: (count: number) => void): AsyncGenerator<Buffer> {
+    const { to } = await import('pg-copy-streams')
+    const copy = this.#client.query(to(sql))
+    try {
+      yield* gathered(copy)
+      rows(copy.rowCount)
+    } catch (error) {
+      throw this.#translated(error)
+    } finally {
+      copy.destroy()
     }
   }
 

@@ -1,0 +1,205 @@
+import { resolve } from 'node:path'
+import type { Json } from '../canonical.js'
+import { tenantEvent } from '../catalog/audit.js'
+import type { OperationRow } from '../catalog/operations.js'
+import { findTenant, lockTenant, markDeleted, type PlacedTenant } from '../catalog/tenants.js'
+import { DatabaseWork, gather } from '../databases/work.js'
+import type { EngineName } from '../engines/engine.js'
+import type { TableRows } from '../engines/snapshot.js'
+import { SaasctlError } from '../errors.js'
+import type { Context, Kind, Tools } from '../operations/kind.js'
+import type { Follow } from '../operations/operations.js'
+import { startOperation } from '../operations/start.js'
+import { readTemplate } from '../templates/register.js'
+import { BagReader, type PackageFile, readPackage } from './read-bag.js'
+import { readRows } from './read-rows.js'
+import { verifyExport } from './verify.js'
+
+export interface ImportInput extends Record<string, Json> {
+  tenantId: string
+  databaseId: string
+  slug: string
+  /** On the machine of whoever works it. */
+  file: string
+}
+
+class ImportWork extends DatabaseWork {
+  rows: Record<string, number> = {}
+
+  protected override get part(): 'schema' {
+    return 'schema'
+  }
+}
+
+/** Fills a new tenant's database with the rows of an export. May be repeated: what is there is replaced. */
+export const exportImport: Kind<ImportInput, ImportWork> = {
+  name: 'export.import',
+  inputVersion: 1,
+  exclusion: 'exclusive',
+  open: async (tools: Tools, operation) => new ImportWork(operation, await gather(tools, operation.input.databaseId)),
+  steps: [
+    {
+      name: 'load rows',
+      act: async (work, progress) => {
+        const { file } = work.operation.input as ImportInput
+        work.rows = await load(work, file, progress)
+      },
+      undo: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly', 'owner']),
+      commit: async (tx, { operation, rows }) => {
+        const { tenantId, file } = operation.input as ImportInput
+        const tables = Object.keys(rows).length
+        tx.audit(
+          tenantEvent(tenantId, 'export.import', { file, tables, rows: Object.values(rows).reduce((a, b) => a + b, 0) })
+        )
+      }
+    }
+  ],
+  result: ({ rows }) => ({ rows }),
+  // Half of somebody's data under a new name is worse than none: it goes, and a worker clears it away.
+  failed: async (tx, { input, error }) => {
+    await markDeleted(tx, input.tenantId, 0, false)
+    tx.audit(tenantEvent(input.tenantId, 'export.import.failed', { code: error?.code }))
+  }
+}
+
+async function load(
+  work: ImportWork,
+  file: string,
+  progress: (sentence: string) => void
+): Promise<Record<string, number>> {
+  const { resources, saasctl } = await readPackage(file)
+  const reader = await BagReader.open(file)
+  const counts: Record<string, number> = {}
+  const given = resources
+    .filter(({ format }) => format === formatOf(resources))
+    .map((resource): TableRows => {
+      const { space, table, columns, rows: expected } = resource.saasctl
+      const name = space === null ? table : `${space}.${table}`
+      const kept = columns.filter(({ generated }) => !generated)
+      const places = kept.map(column => columns.indexOf(column))
+      async function* rows() {
+        let count = 0
+        for await (const row of readRows(
+          resource.format,
+          columns,
+          withoutHead(resource.format, reader.resource(resource))
+        )) {
+          count += 1
+          yield places.map(place => row[place] ?? null)
+        }
+        if (count !== expected) throw differs(`${name} has ${count} rows in the file instead of ${expected}`)
+        counts[name] = count
+        progress(`${name}: ${count} rows`)
+      }
+      return { table: { space, name: table }, columns: kept, rows: rows() }
+    })
+  const inside = await work.session.enterDatabase(work.names, await work.logins.credentials('owner'))
+  try {
+    const before = await inside.fingerprint()
+    await inside.replaceRows(given, saasctl.sequences)
+    if ((await inside.fingerprint()) !== before) throw differs('The schema is not what it was before the rows came')
+    return counts
+  } finally {
+    await reader.close()
+    await inside.end()
+  }
+}
+
+/** JSON first: its rows end where lines do. */
+function formatOf(resources: PackageFile['resources']): string {
+  return resources.some(({ format }) => format === 'jsonl') ? 'jsonl' : 'csv'
+}
+
+/** The names of columns are the first line; those with line breaks in them are in quotes. */
+async function* withoutHead(format: string, pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let inHead = format === 'csv'
+  let quoted = false
+  for await (const piece of pieces) {
+    if (!inHead) {
+      yield piece
+      continue
+    }
+    for (const [index, byte] of piece.entries()) {
+      if (byte === 34) quoted = !quoted
+      if (byte !== 10 || quoted) continue
+      inHead = false
+      yield piece.subarray(index + 1)
+      break
+    }
+  }
+}
+
+function differs(what: string): SaasctlError {
+  return new SaasctlError('INVALID_INPUT', `${what}.`, {
+    hint: 'See whether the export is intact with "saasctl export verify".'
+  })
+}
+
+export interface ImportWish {
+  file: string
+  slug: string
+  /** PEM; without it nobody knows who signed the export. */
+  publicKey?: string | undefined
+}
+
+/** Makes the tenant that the rows are for. A use-case of another noun, handed in. */
+export type MakeTenant = (tenant: { slug: string; template: string; engine: EngineName }) => Promise<PlacedTenant>
+
+/**
+ * Brings an export back as a new tenant of the same template, equal row for row. Refuses what is not intact, was masked, or
+ * ends at another migration than the template. A failure leaves no such tenant.
+ */
+export async function importExport(
+  context: Context,
+  wish: ImportWish,
+  make: MakeTenant,
+  follow: Follow
+): Promise<{ tenant: PlacedTenant; operation: OperationRow }> {
+  const file = resolve(wish.file)
+  const facts = await checkFile(context, file, wish.publicKey)
+  const tenant = await make({ slug: wish.slug, template: facts.template, engine: facts.engine as EngineName })
+  const { owner, leaseMs } = context.operations.settings
+  const started = await context.catalog.transaction(context.actor, async tx => {
+    await lockTenant(tx, tenant.id)
+    const { databaseId } = (await findTenant(tx, tenant.id)) ?? tenant
+    return startOperation<ImportInput>(tx, {
+      kind: exportImport as unknown as Kind,
+      input: { tenantId: tenant.id, databaseId: databaseId ?? '', slug: tenant.slug, file },
+      subject: `tenant:${tenant.id}`,
+      tenantId: tenant.id,
+      actor: context.actor,
+      // The file is on this machine, and nowhere else for sure.
+      claim: { owner, leaseMs }
+    })
+  })
+  return { tenant, operation: await context.operations.follow(started, follow) }
+}
+
+async function checkFile({ folders }: Context, file: string, publicKey: string | undefined) {
+  const verdict = await verifyExport(file, publicKey)
+  const [first] = verdict.problems
+  if (first) {
+    throw new SaasctlError('INVALID_INPUT', `The export is not intact: ${first.file} ${first.problem}.`, {
+      hint: 'Look at all of it with "saasctl export verify", and have it sent again.'
+    })
+  }
+  const { saasctl } = await readPackage(file)
+  if (saasctl.masked) {
+    throw new SaasctlError('INVALID_INPUT', 'The export was masked: what it hides cannot come back.', {
+      hint: 'Make one without --mask.'
+    })
+  }
+  const { migrations } = await readTemplate(folders.templates, saasctl.template)
+  const mine = (migrations[saasctl.engine as EngineName] ?? []).map(({ name }) => name)
+  if (mine.join() !== saasctl.migrations.join()) {
+    const [last, own] = [saasctl.migrations.at(-1) ?? 'none', mine.at(-1) ?? 'none']
+    throw new SaasctlError(
+      'MIGRATION_CHANGED',
+      `The export ends at migration ${last}, template ${saasctl.template} at ${own}.`,
+      {
+        hint: 'Import it where the template has exactly its migrations, then migrate the tenant.'
+      }
+    )
+  }
+  return saasctl
+}

@@ -1,0 +1,58 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { asSaasctlError } from '../../src/errors.js'
+import { createExport } from '../../src/exports/create.js'
+import { verifyExport } from '../../src/exports/verify.js'
+import { createTenant } from '../../src/tenants/create.js'
+import { controlPlane } from '../support/control-plane.js'
+import { scratch, skipWithoutPostgres } from '../support/servers.js'
+import { hasOwnMounts } from '../support/small-disk.js'
+import { tinyTemplate } from '../support/tiny-template.js'
+
+const run = promisify(execFile)
+
+if (hasOwnMounts(t, import.meta.url) && !(await skipWithoutPostgres(t))) {
+  const template = await tinyTemplate()
+  t.teardown(() => template.remove())
+  await template.grow({
+    up: 'create table big as select n, md5(n::text) as a, md5((n + 1)::text) as b from generate_series(1, 60000) n;',
+    down: 'drop table big;'
+  })
+  const plane = await controlPlane({ env: template.env })
+  t.teardown(() => plane.close())
+  const folder = await mkdtemp(join(scratch, 'saasctl-export.'))
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder])
+  t.teardown(async () => {
+    await run('umount', ['--lazy', folder])
+    await rm(folder, { recursive: true, force: true })
+  })
+  const { saasctl } = plane
+  await createTenant(saasctl, { slug: 'acme' }, { template: 'tiny' }, { wait: true })
+  const make = (container: 'folder' | 'tar.gz' | 'zip', name: string) => {
+    const target = pathToFileURL(join(folder, name)).href
+    const wish = { formats: ['jsonl', 'csv'] as ['jsonl', 'csv'], container, target, masked: false, certificate: null }
+    return createExport(saasctl, 'acme', { ...wish, reason: 'a test' }, { wait: true })
+  }
+
+  await t.test('a disk that is full in the middle of an export leaves nothing of it, and says so', async t => {
+    for (const [container, name] of [
+      ['zip', 'acme.zip'],
+      ['tar.gz', 'acme.tar.gz'],
+      ['folder', 'acme']
+    ] as const) {
+      const error = await make(container, name).catch(asSaasctlError)
+      t.match(error, { code: 'STORE_FULL', message: /no room left/ }, name)
+      t.strictSame(await readdir(folder), [], `${name}: nothing stays`)
+    }
+  })
+
+  await t.test('with room again, the same export is made', async t => {
+    await run('mount', ['-o', 'remount,size=40m', folder])
+    await make('zip', 'acme.zip')
+    t.match(await verifyExport(join(folder, 'acme.zip')), { intact: true, says: { rows: 60_001 } })
+  })
+}
