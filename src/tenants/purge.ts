@@ -7,6 +7,7 @@ import type { DatabaseWork } from '../databases/work.js'
 import { asSaasctlError } from '../errors.js'
 import type { Context, Kind } from '../operations/kind.js'
 import { lockForChange } from './find.js'
+import { refuseHeld } from './hold.js'
 import { changeTenant, openTenantWork, startOnTenant, type TenantInput, type TenantOutcome, type Wait } from './work.js'
 
 /** The end of a tenant: logins, database and placement go; the row stays as proof, its slug is kept back. */
@@ -41,6 +42,7 @@ export function purgeTenant(
 ): Promise<TenantOutcome> {
   return changeTenant(context, options, async (tx, claim) => {
     const tenant = await lockForChange(tx, slug, 'purged', ['active', 'suspended', 'deleted', 'purging'])
+    await refuseHeld(tx, tenant)
     await setTenantStatus(tx, tenant.id, 'purging')
     tx.audit(tenantEvent(tenant.id, 'tenant.purge', { before: tenant.status, reason: options.reason }))
     return startOnTenant(tx, context, tenantPurge, tenant, claim)
@@ -56,7 +58,7 @@ export async function purgeDue(context: Context): Promise<number> {
       purged += 1
     } catch (thrown) {
       // Somebody has begun something with it in between, or brought it back: the others do not wait for that.
-      if (!['TENANT_BUSY', 'TENANT_STATE'].includes(asSaasctlError(thrown).code)) throw thrown
+      if (!['TENANT_BUSY', 'TENANT_STATE', 'TENANT_HELD'].includes(asSaasctlError(thrown).code)) throw thrown
     }
   }
   return purged
