@@ -55,10 +55,10 @@ function layers(): Record<string, string[]> {
   for (const layer of [
     ['catalog', 'engines', 'secrets', 'stores'],
     ['operations', 'routing'],
-    ['databases'],
+    ['databases', 'operators'],
     ['archives'],
     ['templates'],
-    ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts', 'fleet'],
+    ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts', 'fleet', 'audit'],
     ['backups'],
     ['embedded']
   ]) {
@@ -66,7 +66,7 @@ function layers(): Record<string, string[]> {
     lower.push(...layer)
   }
   allowed['embedded'] = ['base', 'catalog']
-  for (const part of ['kinds', 'way-in', 'saasctl', 'worker', 'router', 'index', 'testing']) {
+  for (const part of ['kinds', 'approvable', 'way-in', 'saasctl', 'worker', 'router', 'index', 'testing']) {
     allowed[part] = [...lower]
     lower.push(part)
   }
