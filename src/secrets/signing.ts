@@ -93,6 +93,13 @@ export function readPublicKeys(pem: string): Array<{ keyId: string; publicKey: s
   })
 }
 
+/** The first public key of a PEM file: the present one, where "audit key" wrote it. INVALID_INPUT as above. */
+export function readPublicKey(pem: string): { keyId: string; publicKey: string } {
+  const [first] = readPublicKeys(pem)
+  if (!first) throw new Error('there is one at least, or it was refused')
+  return first
+}
+
 /** Whether the raw signature is that key's over exactly these bytes. */
 export function signedBy(publicKey: string, bytes: Buffer, signature: Buffer): boolean {
   return signature.length === 64 && verify(null, bytes, publicKey, signature)
