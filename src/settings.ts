@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs'
-import { isIP } from 'node:net'
-import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { duration } from './duration.js'
 import { Secret } from './secret.js'
+import { nameServers, osUser, postgresUrl } from './setting-forms.js'
 
 /** How one setting is read. `file` is its name in saasctl.json; a secret has none, because that file is committed. */
 export interface Setting<T> {
@@ -245,23 +244,6 @@ function ownOrShipped(project: string, name: string): string {
   return existsSync(own) ? own : join(packageFolder, name)
 }
 
-function postgresUrl(text: string): string {
-  let url: URL
-  try {
-    url = new URL(text)
-  } catch {
-    throw new Error('is not a URL; write postgres://LOGIN@HOST:PORT/DATABASE')
-  }
-  if (!/^postgres(ql)?:$/.test(url.protocol)) throw new Error('must begin with postgres://')
-  if (url.pathname.length < 2) throw new Error('names no database')
-  try {
-    for (const part of [url.username, url.password, url.pathname]) decodeURIComponent(part)
-  } catch {
-    throw new Error('has a % that begins no escape; write %25 for the character itself')
-  }
-  return text
-}
-
 function path(text: string, base: string): string {
   return resolve(base, text)
 }
@@ -277,16 +259,6 @@ function yesOrNo(text: string): boolean {
   throw new Error('must be yes or no')
 }
 
-/** Addresses, because a name server cannot be asked where it is itself. */
-function nameServers(text: string): string[] {
-  return text.split(',').map(part => {
-    const server = part.trim()
-    const [, address = server, port = '53'] = /^(?:\[(.+)\]|([\d.]+)):(\d+)$/.exec(server)?.filter(Boolean) ?? []
-    if (isIP(address) > 0 && Number(port) > 0 && Number(port) < 65_536) return server
-    throw new Error('must be addresses of name servers, as in 1.1.1.1 or 127.0.0.1:5353')
-  })
-}
-
 function count(text: string): number {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1 || value > 1000) throw new Error('must be a whole number from 1 to 1000')
@@ -299,13 +271,5 @@ function between(least: string, most: string): (text: string) => number {
     const value = duration(text)
     if (value < duration(least) || value > duration(most)) throw new Error(`must be from ${least} to ${most}`)
     return value
-  }
-}
-
-function osUser(): string {
-  try {
-    return userInfo().username
-  } catch {
-    return 'unknown'
   }
 }

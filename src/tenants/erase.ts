@@ -98,6 +98,6 @@ async function refuseAnyHold(tx: Transaction, tenant: PlacedTenant): Promise<voi
   const reason = await heldBackup(tx, tenant.id)
   if (reason === undefined) return
   throw new SaasctlError('TENANT_HELD', `A backup of tenant ${tenant.slug} is held: ${reason}.`, {
-    hint: `Release it first: saasctl backup list --tenant ${tenant.slug}`
+    hint: `Release it first: saasctl backup list ${tenant.slug}`
   })
 }
