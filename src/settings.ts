@@ -159,6 +159,13 @@ export const settings = {
     about:
       'Lets a caller without a token change things although there is an admin: for the day when no token is at hand.'
   }),
+  checkpointEvery: setting<number>({
+    env: 'SAASCTL_CHECKPOINT_EVERY',
+    file: 'checkpointEvery',
+    parse: between('1m', '365d'),
+    fallback: () => duration('1h'),
+    about: 'How often workers sign where the audit trail’s chains end, when it went on.'
+  }),
   failpoint: setting<string>({
     env: 'SAASCTL_FAILPOINT',
     parse: text => text,

@@ -15,11 +15,12 @@ export async function runWorker(
   saasctl: Saasctl,
   options: { concurrency: number; log: (line: WorkerLine) => void; signal: AbortSignal }
 ): Promise<void> {
-  const [{ default: pg }, { startWorker }, { purgeDue }, { keepWarm }] = await Promise.all([
+  const [{ default: pg }, { startWorker }, { purgeDue }, { keepWarm }, { checkpointDue }] = await Promise.all([
     import('pg'),
     import('./operations/worker.js'),
     import('./tenants/purge.js'),
-    import('./templates/warm.js')
+    import('./templates/warm.js'),
+    import('./audit/checkpoint.js')
   ])
   const openPool = () => {
     const pool = new pg.Pool({
@@ -42,6 +43,8 @@ export async function runWorker(
       const warmed = await keepWarm(saasctl)
       if (warmed > 0)
         options.log({ level: 'info', message: `${warmed} warm databases will be made or brought to head` })
+      if (await checkpointDue(saasctl, saasctl.config.checkpointEvery))
+        options.log({ level: 'info', message: 'the audit trail has a new checkpoint' })
     }
   })
   options.log({ level: 'info', message: `worker ${worker.id} is ready` })

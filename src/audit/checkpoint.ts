@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { canonical, type Json } from '../canonical.js'
-import { type CheckpointRow, headsWithin, keepCheckpoint, openCheckpoint } from '../catalog/checkpoints.js'
+import { type CheckpointRow, headsWithin, isDue, keepCheckpoint, openCheckpoint } from '../catalog/checkpoints.js'
 import { readInstance } from '../catalog/instance.js'
+import { asSaasctlError } from '../errors.js'
 import type { Context } from '../operations/kind.js'
 import { signer } from '../secrets/signing.js'
 import { merkleRoot } from './merkle.js'
@@ -48,6 +49,21 @@ export async function makeCheckpoint(context: Context): Promise<CheckpointRow> {
     await keepCheckpoint(tx, row)
     return row
   })
+}
+
+/**
+ * Makes one when the newest is older than this and the trail went on since; called once a minute by every worker. A worker
+ * without a place for signing keys makes none.
+ */
+export async function checkpointDue(context: Context, everyMs: number): Promise<boolean> {
+  if (!(await isDue(context.catalog, everyMs / 1000))) return false
+  try {
+    await makeCheckpoint(context)
+    return true
+  } catch (thrown) {
+    if (asSaasctlError(thrown).code === 'KEY_MISSING') return false
+    throw thrown
+  }
 }
 
 /** What names a checkpoint to the next one. */

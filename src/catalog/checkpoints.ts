@@ -39,6 +39,17 @@ export async function keepCheckpoint(
   await tx.query('select saasctl.audit_checkpoint_sign($1, $2, $3, $4, $5)', [number, at, body, signature, keyId])
 }
 
+/** Whether the newest is older than this, by the catalog's clock, and something was appended since. */
+export async function isDue(q: Queryable, everySeconds: number): Promise<boolean> {
+  const [row] = await q.query<{ due: boolean }>(
+    `select coalesce(clock_timestamp() > newest + make_interval(secs => $1::float8), true)
+       and exists (select from saasctl.audit_event e where newest is null or e.at > newest) as due
+     from (select max(at) as newest from saasctl.audit_checkpoint) c`,
+    [everySeconds]
+  )
+  return row?.due === true
+}
+
 /** The newest, or the one of this number. */
 export async function findCheckpoint(q: Queryable, number?: number): Promise<CheckpointRow | undefined> {
   const [row] = await q.query<CheckpointRow>(

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type pg from 'pg'
 import t, { type Test } from 'tap'
-import { makeCheckpoint } from '../../src/audit/checkpoint.js'
+import { checkpointDue, makeCheckpoint } from '../../src/audit/checkpoint.js'
 import { type CheckpointFile, readCheckpoint, writeCheckpoint } from '../../src/audit/checkpoint-file.js'
 import { exportTrail } from '../../src/audit/export.js'
 import { rotateKey } from '../../src/audit/keys.js'
@@ -12,6 +12,7 @@ import { ownKeys } from '../../src/audit/verify/keys.js'
 import { type Verified, verifyTrail } from '../../src/audit/verify/verify.js'
 import { verifyFile } from '../../src/audit/verify/verify-file.js'
 import { canonical } from '../../src/canonical.js'
+import { EnvKeyStore } from '../../src/secrets/env-keystore.js'
 import { signer } from '../../src/secrets/signing.js'
 import { controlPlane } from '../support/control-plane.js'
 import { scratch, skipWithoutPostgres } from '../support/servers.js'
@@ -475,6 +476,16 @@ if (!(await skipWithoutPostgres(t))) {
     const made = await Promise.all([1, 2, 3].map(() => makeCheckpoint(saasctl)))
     t.strictSame(made.map(({ number }) => number).sort(), [5, 6, 7])
     t.strictSame((await verify()).findings, [])
+  })
+
+  await t.test('workers sign when time has passed and the trail went on, and not for nothing', async t => {
+    t.equal(await checkpointDue(saasctl, 0), false, 'nothing was appended since')
+    await append('gamma')
+    t.equal(await checkpointDue(saasctl, 3_600_000), false, 'the newest is young')
+    t.equal(await checkpointDue(saasctl, 0), true)
+    t.equal(await checkpointDue({ ...saasctl, keys: new EnvKeyStore({}) }, 0), false)
+    await append('gamma')
+    t.equal(await checkpointDue({ ...saasctl, keys: new EnvKeyStore({}) }, 0), false, 'without a place for keys none')
   })
 
   await t.test('a checkpoint file that is damaged, half there or none is refused in one sentence', async t => {
