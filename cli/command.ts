@@ -4,7 +4,7 @@ import { environment } from './environment.js'
 /** A consent that stands in the environment would be given to commands that nobody has thought of. */
 const never = new Set(['yes', 'confirm', 'now', 'no-backup', 'reveal', 'all', 'help'])
 /** These are settings: src/config.ts reads their variables. */
-const settings = new Set(['catalog', 'home', 'embedded', 'concurrency'])
+const settings = new Set(['catalog', 'home', 'embedded', 'concurrency', 'token-file'])
 
 /** A command whose every flag can come from its SAASCTL_ variable; "0", "no", "off" and "false" leave a switch off. */
 export class SaasctlCommand extends Command {

@@ -15,6 +15,7 @@ export interface Flags {
   embedded?: true
   catalog?: string
   home?: string
+  tokenFile?: string
 }
 
 export function addGlobalFlags(program: Command): void {
@@ -28,6 +29,7 @@ export function addGlobalFlags(program: Command): void {
     .option('--no-wait', 'leave the work to a worker and come back at once')
     .option('--catalog <url>', 'the catalog: postgres://LOGIN@HOST:PORT/DATABASE')
     .option('--home <folder>', 'where the embedded server and the keys are')
+    .option('--token-file <file>', 'the operator’s token; or SAASCTL_TOKEN')
     .option('--embedded', 'allow the embedded server under NODE_ENV=production')
 }
 

@@ -107,6 +107,26 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./commands/key.js')).key
   },
   {
+    name: 'operator',
+    alias: 'operators',
+    about: 'Who may use the control plane: tokens and roles',
+    group: 'Proving it:',
+    load: async () => (await import('./commands/operator.js')).operator
+  },
+  {
+    name: 'approval',
+    alias: 'approvals',
+    about: 'What takes two operators: see, approve, reject',
+    group: 'Proving it:',
+    load: async () => (await import('./commands/approval.js')).approval
+  },
+  {
+    name: 'audit',
+    about: 'The trail: read, verify, sign, hand out',
+    group: 'Proving it:',
+    load: async () => (await import('./commands/audit.js')).audit
+  },
+  {
     name: 'init',
     about: 'Start a project in this folder',
     group: 'Your project:',

@@ -11,6 +11,8 @@ import { plural } from './text.js'
 
 /** What a command has without a catalog. */
 export interface Desk {
+  /** The noun and the verb, as the table of permissions has them. */
+  command: string
   flags: Flags
   print: Print
   progress: Progress
@@ -39,7 +41,13 @@ export function withDesk<Options, Args extends unknown[]>(
     args.pop()
     const flags = command.optsWithGlobals<Flags>()
     const progress = new Progress(flags)
-    const desk: Desk = { flags, progress, print: new Print(flags.output), config: (more = {}) => configOf(flags, more) }
+    const desk: Desk = {
+      command: wordsOf(command),
+      flags,
+      progress,
+      print: new Print(flags.output),
+      config: (more = {}) => configOf(flags, more)
+    }
     try {
       await work(desk, flags as Options, ...(args as Args))
     } finally {
@@ -62,6 +70,7 @@ export async function inSession(desk: Desk, config: Config, work: (session: Sess
   const { open } = await import('../src/saasctl.js')
   const { flags, progress } = desk
   const saasctl = await open(config, { report: sentence => progress.notice(sentence) })
+  await allow(desk, saasctl)
   const interrupt = new Interrupt(saasctl, progress)
   if (saasctl.embedded) progress.notice(`Using the embedded catalog in ${relative(process.cwd(), config.home) || '.'}.`)
   const unfinished = unfinishedOperations(saasctl)
@@ -80,8 +89,29 @@ export async function inSession(desk: Desk, config: Config, work: (session: Sess
   }
 }
 
-function configOf({ catalog, home, embedded }: Flags, { concurrency }: { concurrency?: string }): Config {
-  return loadConfig({ flags: { catalog, home, embedded: embedded && 'yes', concurrency } })
+function configOf({ catalog, home, tokenFile, embedded }: Flags, { concurrency }: { concurrency?: string }): Config {
+  return loadConfig({ flags: { catalog, home, tokenFile, embedded: embedded && 'yes', concurrency } })
+}
+
+/** What the caller's role may not do is refused before anything of the command runs. */
+async function allow({ command, flags }: Desk, saasctl: Saasctl): Promise<void> {
+  try {
+    const { demand } = await import('../src/operators/permissions.js')
+    const given = Object.entries(flags).filter(([, value]) => value !== undefined && value !== false)
+    demand(
+      saasctl.caller,
+      command,
+      given.map(([name]) => name)
+    )
+  } catch (error) {
+    await saasctl.close()
+    throw error
+  }
+}
+
+function wordsOf(command: Command): string {
+  const noun = command.parent?.parent ? `${wordsOf(command.parent)} ` : ''
+  return `${noun}${command.name()}`
 }
 
 function waitOf(flags: Flags, progress: Progress, interrupt: Interrupt, label: string | undefined): Wait {

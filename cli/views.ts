@@ -1,3 +1,4 @@
+import type { NamedApproval } from '../src/catalog/approvals.js'
 import type { OperationRow } from '../src/catalog/operations.js'
 import type { ServerRow } from '../src/catalog/servers.js'
 import type { PlacedTenant } from '../src/catalog/tenants.js'
@@ -53,3 +54,10 @@ export function operationView({ id, kind, status, actor, ...rest }: OperationRow
 }
 
 export const operationColumns = ['id', 'kind', 'status', 'tenant', 'actor', 'createdAt', 'finishedAt'] as const
+
+export function approvalView({ id, action, tenant, status, reason, ...rest }: NamedApproval) {
+  const { requester, requestedAt, expiresAt, decider, decidedAt, tenantId } = rest
+  return { id, action, tenant, status, reason, requester, requestedAt, expiresAt, decider, decidedAt, tenantId }
+}
+
+export const approvalColumns = ['id', 'action', 'tenant', 'status', 'requester', 'reason', 'expiresAt'] as const

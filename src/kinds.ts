@@ -24,6 +24,7 @@ const table: Record<string, () => Promise<unknown>> = {
   'tenant.adopt': async () => (await import('./tenants/adopt.js')).tenantAdopt,
   'tenant.load': async () => (await import('./tenants/load.js')).tenantLoad,
   'tenant.release': async () => (await import('./tenants/release.js')).tenantRelease,
+  'tenant.erase': async () => (await import('./tenants/erase.js')).tenantErase,
   'template.build': async () => (await import('./templates/build.js')).templateBuild,
   'warm.create': async () => (await import('./templates/warm-kinds.js')).warmCreate,
   'warm.migrate': async () => (await import('./templates/warm-kinds.js')).warmMigrate,

@@ -15,11 +15,12 @@ import { uuidv7 } from './names.js'
 import { failpoints } from './operations/failpoints.js'
 import type { Context, Tools } from './operations/kind.js'
 import { Operations } from './operations/operations.js'
+import { type Caller, callerOf } from './operators/caller.js'
 import type { KeptServer } from './servers/embedded.js'
-import { keyStore, stores, wayIn } from './way-in.js'
+import { keyStore, operatorToken, stores, wayIn } from './way-in.js'
 
 export interface OpenOptions {
-  /** Who acts; by default the operator of the configuration, asserted. */
+  /** Who acts; by default the configuration’s operator: proven by a token, else asserted. */
   actor?: Actor
   /** Sentences for people about what opening does: starting the embedded server, making the catalog. */
   report?: (sentence: string) => void
@@ -33,6 +34,8 @@ export interface Saasctl extends Context {
   /** The server that was started for it, when no catalog is configured. */
   embedded: EmbeddedServer | undefined
   catalogUrl: string
+  /** Who calls, and as what; a program asks the table of permissions with it. */
+  caller: Caller
   close(): Promise<void>
 }
 
@@ -70,8 +73,16 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
       failpoint: failpoints(config.failpoint),
       kinds
     })
-    const actor: Actor = options.actor ?? { name: config.operator, proof: 'asserted' }
-    const saasctl = { ...tools, actor, operations, config, embedded, catalogUrl, close: () => closers.close() }
+    const caller: Caller = options.actor
+      ? { actor: options.actor, role: 'owner' }
+      : await callerOf(catalog, {
+          token: operatorToken(config),
+          assertedName: config.operator,
+          assertedMayChange: config.assertedChanges
+        })
+    const { actor } = caller
+    const close = () => closers.close()
+    const saasctl = { ...tools, actor, caller, operations, config, embedded, catalogUrl, close }
     if (embedded) {
       await keep(saasctl, 'catalog', embedded)
       if (await hasEmbeddedMysql(config.home)) await addEmbeddedMysql(saasctl, report)

@@ -159,6 +159,34 @@ export const settings = {
     fallback: osUser,
     about: 'The name that the audit trail writes down, marked as asserted. The default is the user of the system.'
   }),
+  token: setting<Secret | null>({
+    env: 'SAASCTL_TOKEN',
+    parse: text => new Secret(text),
+    fallback: () => null,
+    about: 'An operator’s token, from "saasctl operator token": with it the actor is proven.',
+    secret: true
+  }),
+  tokenFile: setting<string | null>({
+    env: 'SAASCTL_TOKEN_FILE',
+    file: 'tokenFile',
+    parse: path,
+    fallback: () => null,
+    about: 'A file that holds the operator’s token.'
+  }),
+  assertedChanges: setting<boolean>({
+    env: 'SAASCTL_ASSERTED_CHANGES',
+    parse: yesOrNo,
+    fallback: () => false,
+    about:
+      'Lets a caller without a token change things although there is an admin: for the day when no token is at hand.'
+  }),
+  checkpointEvery: setting<number>({
+    env: 'SAASCTL_CHECKPOINT_EVERY',
+    file: 'checkpointEvery',
+    parse: between('1m', '365d'),
+    fallback: () => duration('1h'),
+    about: 'How often workers sign where the audit trail’s chains end, when it went on.'
+  }),
   failpoint: setting<string>({
     env: 'SAASCTL_FAILPOINT',
     parse: text => text,

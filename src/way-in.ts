@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url'
 import type { Config } from './config.js'
 import type { EmbeddedServer } from './embedded/embedded.js'
 import { SaasctlError } from './errors.js'
+import { Secret } from './secret.js'
 import type { KeyStore } from './secrets/keystore.js'
 import { openKeyStore } from './secrets/open-keystore.js'
 import { openStores } from './stores/open.js'
@@ -46,20 +47,28 @@ export function stores(config: Config): Stores {
   })
 }
 
+/** The operator's token, from the environment or its file. */
+export function operatorToken(config: Config): Secret | null {
+  if (config.token || config.tokenFile === null) return config.token
+  return new Secret(readSecretFile(config.tokenFile, 'The operator’s token file', 'SAASCTL_TOKEN_FILE or --token-file'))
+}
+
 function configuredUrl(config: Config, catalog: string): string {
   const url = new URL(catalog)
   const password =
-    config.catalogPassword?.reveal() ?? (config.catalogPasswordFile && readPasswordFile(config.catalogPasswordFile))
+    config.catalogPassword?.reveal() ??
+    (config.catalogPasswordFile &&
+      readSecretFile(config.catalogPasswordFile, 'The catalog’s password file', 'SAASCTL_CATALOG_PASSWORD_FILE'))
   if (password) url.password = encodeURIComponent(password)
   return url.href
 }
 
-function readPasswordFile(path: string): string {
+function readSecretFile(path: string, what: string, setting: string): string {
   try {
     return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
   } catch (error) {
-    throw new SaasctlError('CONFIG_INVALID', `The catalog’s password file ${path} cannot be read.`, {
-      hint: 'Check SAASCTL_CATALOG_PASSWORD_FILE.',
+    throw new SaasctlError('CONFIG_INVALID', `${what} ${path} cannot be read.`, {
+      hint: `Check ${setting}.`,
       cause: error
     })
   }

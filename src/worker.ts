@@ -22,7 +22,8 @@ export async function runWorker(
     { keepWarm },
     { dropReplaced },
     { backupsDue },
-    { expireExports }
+    { expireExports },
+    { checkpointDue }
   ] = await Promise.all([
     import('pg'),
     import('./operations/worker.js'),
@@ -30,7 +31,8 @@ export async function runWorker(
     import('./templates/warm.js'),
     import('./restores/drop-replaced.js'),
     import('./backups/schedule.js'),
-    import('./exports/expire.js')
+    import('./exports/expire.js'),
+    import('./audit/checkpoint.js')
   ])
   const openPool = () => {
     const pool = new pg.Pool({
@@ -61,6 +63,8 @@ export async function runWorker(
       const { backups, drills, prunes } = await backupsDue(saasctl, saasctl.config.backupsPerServer)
       if (backups + drills + prunes > 0)
         options.log({ level: 'info', message: `${backups} backups, ${drills} drills and ${prunes} prunes are due` })
+      if (await checkpointDue(saasctl, saasctl.config.checkpointEvery))
+        options.log({ level: 'info', message: 'the audit trail has a new checkpoint' })
     }
   })
   options.log({ level: 'info', message: `worker ${worker.id} is ready` })

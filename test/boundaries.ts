@@ -67,10 +67,10 @@ function layers(): Record<string, string[]> {
   for (const layer of [
     ['catalog', 'engines', 'secrets', 'stores'],
     ['operations', 'routing'],
-    ['databases'],
+    ['databases', 'operators'],
     ['archives'],
     ['templates'],
-    ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts', 'fleet', 'exports'],
+    ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts', 'fleet', 'exports', 'audit'],
     ['backups', 'restores'],
     ['embedded']
   ]) {
@@ -78,7 +78,7 @@ function layers(): Record<string, string[]> {
     lower.push(...layer)
   }
   allowed['embedded'] = ['base', 'catalog']
-  for (const part of ['kinds', 'way-in', 'saasctl', 'worker', 'router', 'index', 'testing']) {
+  for (const part of ['kinds', 'approvable', 'way-in', 'saasctl', 'worker', 'router', 'index', 'testing']) {
     allowed[part] = [...lower]
     lower.push(part)
   }

@@ -1,6 +1,6 @@
-import { open, readFile, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { SaasctlError } from '../../src/errors.js'
+import { fileTrouble, writeNew } from '../files.js'
 import { verb } from '../help.js'
 import { type PasswordFlags, passwordFlags, readPassword } from '../password.js'
 import { type Desk, type Session, withDesk, withSaasctl } from '../session.js'
@@ -40,21 +40,11 @@ async function backUp({ saasctl, print, progress }: Session, options: BackupOpti
   if (file === undefined) {
     const backup = await backupKeys(saasctl, passphrase)
     print.text(backup, { backup })
-  } else await writeNew(file, () => backupKeys(saasctl, passphrase))
-  progress.notice('Keep it away from the catalog’s backups, and the passphrase away from both.')
-}
-
-/** The file is made first: the catalog remembers a backup only when there is a place for it. */
-async function writeNew(file: string, content: () => Promise<string>): Promise<void> {
-  const place = await open(file, 'wx', 0o600).catch(fileTrouble)
-  try {
-    await place.writeFile(await content())
-  } catch (error) {
-    await rm(file)
-    throw error
-  } finally {
-    await place.close()
+  } else {
+    // The file is made first: the catalog remembers a backup only when there is a place for it.
+    await writeNew(file, () => backupKeys(saasctl, passphrase))
   }
+  progress.notice('Keep it away from the catalog’s backups, and the passphrase away from both.')
 }
 
 async function putBack({ config, print }: Desk, options: PasswordFlags, file: string): Promise<void> {
@@ -69,9 +59,4 @@ async function putBack({ config, print }: Desk, options: PasswordFlags, file: st
     restored.names.map(name => ({ name })),
     ['name']
   )
-}
-
-function fileTrouble(cause: NodeJS.ErrnoException): never {
-  const what = cause.code === 'EEXIST' ? 'is there already, and is not written over' : `cannot be used: ${cause.code}`
-  throw new SaasctlError('INVALID_INPUT', `The file ${what}.`, { hint: 'Name another file.', cause })
 }

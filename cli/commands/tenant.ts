@@ -5,6 +5,7 @@ import { addCreate } from './tenant/create.js'
 import { addDelete } from './tenant/delete.js'
 import { addDomain } from './tenant/domain.js'
 import { addEnter } from './tenant/enter.js'
+import { addHold } from './tenant/hold.js'
 import { addInvalidate } from './tenant/invalidate.js'
 import { addLook } from './tenant/look.js'
 import { addMigrate } from './tenant/migrate.js'
@@ -22,6 +23,7 @@ export function tenant(noun: Command): void {
   addDelete(noun)
   addRestore(noun)
   addAdopt(noun)
+  addHold(noun)
   addEnter(noun)
   addDomain(noun)
   addInvalidate(noun)

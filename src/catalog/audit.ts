@@ -7,6 +7,8 @@ import type { Json } from '../canonical.js'
 export interface Actor {
   name: string
   proof: 'proven' | 'asserted'
+  /** The operator's, when it is proven by a token. */
+  operatorId?: string
 }
 
 export interface AuditEvent {
@@ -18,9 +20,15 @@ export interface AuditEvent {
   subject: string
   /** Before and after, reason: the erasable part. Never a secret. */
   payload: Json
+  /** Erases what earlier events of the chain said; the chain itself stays, and this event is why it is still whole. */
+  erases?: true
+}
+
+export function tenantChain(tenantId: string): string {
+  return `tenant:${tenantId}`
 }
 
 /** An event on a tenant's own chain. */
 export function tenantEvent(tenantId: string, action: string, payload: Json = {}): AuditEvent {
-  return { chain: `tenant:${tenantId}`, action, subject: `tenant:${tenantId}`, payload }
+  return { chain: tenantChain(tenantId), action, subject: `tenant:${tenantId}`, payload }
 }

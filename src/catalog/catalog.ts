@@ -14,6 +14,12 @@ export interface Transaction extends Queryable {
   audit(event: AuditEvent): void
 }
 
+/** The catalog as it was at one moment, however long reading it takes. */
+export interface Snapshot extends Queryable {
+  /** The rows of a query in PostgreSQL's binary COPY form, as fast as they are taken. */
+  copy(sql: string): AsyncIterable<Buffer>
+}
+
 /** A connection that listens. It answers SQL too, which tells whether anybody is at its other end still. */
 export interface Ear extends Queryable {
   release(): void
@@ -32,13 +38,17 @@ export interface CatalogOptions {
 /** The catalog database, as one login sees it. */
 export class Catalog implements Queryable {
   readonly #pool: pg.Pool
+  readonly #connection: pg.ClientConfig
 
   constructor(url: string, options: CatalogOptions = {}) {
-    this.#pool = new pg.Pool({
+    this.#connection = {
       connectionString: url,
-      max: options.max ?? 4,
       application_name: options.applicationName ?? 'saasctl',
-      connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
+      connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000
+    }
+    this.#pool = new pg.Pool({
+      ...this.#connection,
+      max: options.max ?? 4,
       // Every statement of ours is a short one: what has no answer by now has none coming.
       query_timeout: options.answerTimeoutMs ?? 30_000,
       idleTimeoutMillis: 30_000,
@@ -107,6 +117,25 @@ export class Catalog implements Queryable {
   }
 
   /**
+   * Reads at one moment, on a connection of one's own: for what is too much to hold in memory. Not one of the pool's, whose
+   * bound on an answer would end what is read slowly, and keep the process alive as long.
+   */
+  async snapshot<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+    const client = new pg.Client({ ...this.#connection })
+    client.on('error', () => {})
+    try {
+      await client.connect()
+      await client.query('begin transaction isolation level repeatable read read only')
+      return await work(snapshotOn(client))
+    } catch (error) {
+      throw catalogError(error)
+    } finally {
+      // In the middle of a stream that nobody reads on, this cuts the connection.
+      await client.end()
+    }
+  }
+
+  /**
    * A connection of one's own for LISTEN; `onLost` is called once when it ends by itself. Give it back with `release`. What
    * is asked on it has an answer within `answerTimeoutMs`: a connection that is dead without a word is found out by asking.
    */
@@ -152,6 +181,19 @@ export class Catalog implements Queryable {
   }
 }
 
+function snapshotOn(client: pg.Client): Snapshot {
+  return {
+    query: async <Row extends object>(sql: string, values?: unknown[]) => (await client.query<Row>(sql, values)).rows,
+    copy: async function* (sql) {
+      const { to } = await import('pg-copy-streams')
+      const stream = to(`copy (${sql}) to stdout (format binary)`)
+      stream.on('error', () => {})
+      // Destroyed by whoever stops early it would wait for an end that does not come; its connection ends with the snapshot.
+      yield* client.query(stream).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+    }
+  }
+}
+
 const isAway = (error: unknown) => catalogError(error).code === 'CATALOG_UNREACHABLE'
 
 async function commit(client: pg.PoolClient): Promise<void> {
@@ -175,7 +217,9 @@ async function commit(client: pg.PoolClient): Promise<void> {
 /** Chains are locked in one order everywhere, so that two transactions with several events cannot wait for each other. */
 async function append(tx: Queryable, actor: Actor, events: AuditEvent[]): Promise<void> {
   if (events.length === 0) return
-  const ordered = [...events].sort((a, b) => (a.chain < b.chain ? -1 : a.chain > b.chain ? 1 : 0))
+  const ordered = events
+    .filter(event => !event.erases)
+    .sort((a, b) => (a.chain < b.chain ? -1 : a.chain > b.chain ? 1 : 0))
   await tx.query(
     `select saasctl.audit_append(chain, $1, $2, action, subject, payload)
      from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as e (chain, action, subject, payload)`,
@@ -188,6 +232,11 @@ async function append(tx: Queryable, actor: Actor, events: AuditEvent[]): Promis
       ordered.map(event => canonical(event.payload))
     ]
   )
+  // Last of all, so that what this transaction itself wrote down of the subject goes too.
+  for (const { chain, subject, payload } of events.filter(event => event.erases)) {
+    const values = [chain, actor.name, actor.proof, subject, canonical(payload)]
+    await tx.query('select saasctl.audit_erase($1, $2, $3, $4, $5)', values)
+  }
 }
 
 /** The one row of a query that must have one. */

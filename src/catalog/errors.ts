@@ -67,6 +67,11 @@ const table: Record<string, Row> = {
     'The catalog login lacks a right.',
     'Use a login made by "saasctl catalog credentials create control".'
   ),
+  // Raised by a trigger of ours.
+  SHELD: row('TENANT_HELD', false)(
+    'A legal hold is on the tenant.',
+    'Nothing of it is destroyed until two operators have released it: saasctl tenant release'
+  ),
   '42P01': unmigrated,
   '3F000': unmigrated
 }

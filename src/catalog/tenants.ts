@@ -192,12 +192,13 @@ export async function markUndeleted(q: Queryable, id: string, status: 'active' |
   )
 }
 
-/** Tenants whose grace is over and that nothing works on. */
+/** Tenants whose grace is over, that nothing works on and that nobody holds. */
 export async function tenantsToPurge(q: Queryable, limit: number): Promise<Array<{ id: string }>> {
   return q.query<{ id: string }>(
     `select t.id from saasctl.tenant t where t.status = 'deleted' and t.purge_at <= now()
        and not exists (select from saasctl.operation o where o.tenant_id = t.id
          and o.status in ('queued', 'running', 'waiting', 'undoing'))
+       and not exists (select from saasctl.hold h where h.tenant_id = t.id)
      order by t.purge_at limit $1`,
     [limit]
   )

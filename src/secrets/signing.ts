@@ -79,15 +79,25 @@ export async function rotateSigningKey(
   return next
 }
 
-/** Reads a public key from PEM, whatever text stands around it. INVALID_INPUT when it is none of Ed25519. */
-export function readPublicKey(pem: string): { keyId: string; publicKey: string } {
+/** Reads every public key from PEM, whatever text stands around them. INVALID_INPUT when there is none of Ed25519. */
+export function readPublicKeys(pem: string): Array<{ keyId: string; publicKey: string }> {
   try {
-    const key = createPublicKey(/-----BEGIN PUBLIC KEY-----[\s\S]*?-----END PUBLIC KEY-----/.exec(pem)?.[0] ?? '')
-    if (key.asymmetricKeyType === 'ed25519') return publicParts(key)
-  } catch {}
+    const blocks = pem.match(/-----BEGIN PUBLIC KEY-----[\s\S]*?-----END PUBLIC KEY-----/g) ?? []
+    const keys = blocks.map(block => createPublicKey(block)).filter(key => key.asymmetricKeyType === 'ed25519')
+    if (keys.length > 0) return keys.map(publicParts)
+  } catch {
+    // Said below: a block that does not parse is as good as none.
+  }
   throw new SaasctlError('INVALID_INPUT', 'The file holds no public key of Ed25519 in PEM.', {
     hint: 'Give the file that "saasctl audit key" wrote.'
   })
+}
+
+/** The first public key of a PEM file: the present one, where "audit key" wrote it. INVALID_INPUT as above. */
+export function readPublicKey(pem: string): { keyId: string; publicKey: string } {
+  const [first] = readPublicKeys(pem)
+  if (!first) throw new Error('there is one at least, or it was refused')
+  return first
 }
 
 /** Whether the raw signature is that key's over exactly these bytes. */

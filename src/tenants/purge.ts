@@ -12,6 +12,7 @@ import { asSaasctlError, SaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
 import type { Context, Kind } from '../operations/kind.js'
 import { lockForChange } from './find.js'
+import { refuseHeld } from './hold.js'
 import { changeTenant, startOnTenant, type TenantInput, type TenantOutcome, type Wait } from './work.js'
 
 interface PurgeInput extends TenantInput {
@@ -131,6 +132,7 @@ export async function purgeTenant(context: Context, slug: string, options: Purge
   const { url: store } = await context.stores.open(context.stores.usual)
   return changeTenant(context, options, async (tx, claim) => {
     const tenant = await lockForChange(tx, slug, 'purged', ['active', 'suspended', 'deleted', 'purging'])
+    await refuseHeld(tx, tenant)
     const wanted = options.backup ?? tenant.finalBackup
     const backupId = wanted ? uuidv7() : null
     await setTenantStatus(tx, tenant.id, 'purging')
@@ -158,7 +160,7 @@ export async function purgeDue(context: Context): Promise<number> {
       purged += 1
     } catch (thrown) {
       // Somebody has begun something with it in between, or brought it back: the others do not wait for that.
-      if (!['TENANT_BUSY', 'TENANT_STATE'].includes(asSaasctlError(thrown).code)) throw thrown
+      if (!['TENANT_BUSY', 'TENANT_STATE', 'TENANT_HELD'].includes(asSaasctlError(thrown).code)) throw thrown
     }
   }
   return purged

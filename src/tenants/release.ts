@@ -8,6 +8,7 @@ import { DatabaseWork, gather } from '../databases/work.js'
 import { SaasctlError } from '../errors.js'
 import type { Context, Kind } from '../operations/kind.js'
 import { databaseIdOfTenant, inState, lockForChange, mustFind } from './find.js'
+import { refuseHeld } from './hold.js'
 import { changeTenant, startOnTenant, type TenantInput, type TenantOutcome, type Wait } from './work.js'
 
 interface ReleaseInput extends TenantInput {
@@ -93,6 +94,7 @@ export async function releaseTenant(context: Context, slug: string, wish: Releas
   const { name, to } = await planRelease(context, slug, wish)
   return changeTenant(context, wish, async (tx, claim) => {
     const tenant = await lockForChange(tx, slug, 'released', ['active', 'suspended'])
+    await refuseHeld(tx, tenant)
     await setTenantStatus(tx, tenant.id, 'purging')
     tx.audit(tenantEvent(tenant.id, 'tenant.release', { before: tenant.status, name, to, reason: wish.reason }))
     return startOnTenant(tx, context, tenantRelease, tenant, claim, { name, to })

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
+import { approvable } from '../../src/approvable.js'
+import { rotateKey } from '../../src/audit/keys.js'
 import { backupTenant } from '../../src/backups/backup.js'
 import { askForFleet } from '../../src/backups/fleet.js'
 import { holdBackup, releaseBackup } from '../../src/backups/hold.js'
@@ -12,6 +14,8 @@ import { Catalog } from '../../src/catalog/catalog.js'
 import type { SaasctlError } from '../../src/errors.js'
 import { backupKeys } from '../../src/keys/keys.js'
 import { cancelOperation } from '../../src/operations/inspect.js'
+import { approve, reject } from '../../src/operators/approvals.js'
+import { createOperator, renewToken, revokeOperator } from '../../src/operators/operators.js'
 import { Secret } from '../../src/secret.js'
 import { addServer } from '../../src/servers/add.js'
 import { cordonServer, removeServer, uncordonServer, updateServer } from '../../src/servers/change.js'
@@ -22,6 +26,7 @@ import { createTenant } from '../../src/tenants/create.js'
 import { deleteTenant } from '../../src/tenants/delete.js'
 import { tenantDsn, tenantShell } from '../../src/tenants/enter.js'
 import { mustFind } from '../../src/tenants/find.js'
+import { askHold, askRelease } from '../../src/tenants/hold.js'
 import { migrateTenant } from '../../src/tenants/migrate.js'
 import { purgeDue, purgeTenant } from '../../src/tenants/purge.js'
 import { renameTenant } from '../../src/tenants/rename.js'
@@ -30,6 +35,7 @@ import { suspendTenant } from '../../src/tenants/suspend.js'
 import { undeleteTenant } from '../../src/tenants/undelete.js'
 import { updateTenant } from '../../src/tenants/update.js'
 import { type ControlPlane, controlPlane } from '../support/control-plane.js'
+import { asOperator, eraseAsTwo } from '../support/operators.js'
 import { proxyTo, through } from '../support/proxy.js'
 import { controlLogin, skipWithoutPostgres } from '../support/servers.js'
 import { tinyTemplate } from '../support/tiny-template.js'
@@ -260,6 +266,8 @@ if (!(await skipWithoutPostgres(t))) {
     const change = (verb: () => Promise<unknown>, ...expected: string[]) => ({ verb, expected })
     let drop = ''
     let backup = ''
+    let request = ''
+    const [ada, grace] = [await asOperator(saasctl, 'ada'), await asOperator(saasctl, 'grace')]
     const cases: Record<string, { verb: () => Promise<unknown>; expected: string[] }> = {
       'server add': change(() => addServer(saasctl, serverWish('main')), 'server.add'),
       'another server': change(() => addServer(saasctl, serverWish('other')), 'server.add'),
@@ -321,6 +329,42 @@ if (!(await skipWithoutPostgres(t))) {
         const { id: tenantId, slug } = await mustFind(catalog, 'beta')
         await askForFleet(saasctl, [{ tenantId, slug }])
       }, 'fleet.backup'),
+      'operator create': change(
+        () => createOperator(saasctl, { name: 'eve', role: 'support', lifeSeconds: 60 }),
+        'operator.create',
+        'operator.token'
+      ),
+      'operator token': change(
+        () => renewToken(saasctl, 'eve', { lifeSeconds: 60, overlapSeconds: 0 }),
+        'operator.token'
+      ),
+      'operator revoke': change(() => revokeOperator(saasctl, 'eve'), 'operator.revoke'),
+      'tenant hold': change(async () => {
+        request = (await askHold(ada, 'beta', 'litigation')).id
+      }, 'approval.ask'),
+      'approval approve': change(() => approve(grace, request, approvable, wait), 'approval.approve', 'hold.set'),
+      'tenant release': change(async () => {
+        request = (await askRelease(ada, 'beta', 'settled')).id
+      }, 'approval.ask'),
+      'approval reject': change(() => reject(grace, request), 'approval.reject'),
+      'tenant release, approved': change(
+        async () => {
+          await approve(grace, (await askRelease(ada, 'beta', 'settled')).id, approvable, wait)
+        },
+        'approval.approve',
+        'approval.ask',
+        'hold.release'
+      ),
+      'tenant erase': change(
+        () => eraseAsTwo(saasctl, 'doomed'),
+        'approval.approve',
+        'approval.ask',
+        'audit.erase',
+        'erasure.certificate',
+        'tenant.erase',
+        'tenant.erased'
+      ),
+      'audit key --rotate': change(() => rotateKey(saasctl), 'key.rotate'),
       'tenant delete': change(() => deleteTenant(saasctl, 'beta', wait), 'tenant.delete'),
       'tenant undelete': change(() => undeleteTenant(saasctl, 'beta', wait), 'tenant.activate', 'tenant.undelete'),
       'tenant delete --now': change(
@@ -352,7 +396,10 @@ if (!(await skipWithoutPostgres(t))) {
       'key backup': change(() => backupKeys(saasctl, new Secret('a long enough passphrase')), 'key.backup'),
       'catalog adopt': change(() => adoptCatalog(catalog, tester), 'catalog.adopt')
     }
-    const before: Record<string, () => Promise<unknown>> = { 'template build of changed files': () => template.grow() }
+    const before: Record<string, () => Promise<unknown>> = {
+      'tenant erase': () => createTenant(saasctl, { slug: 'doomed' }, defaults, wait),
+      'template build of changed files': () => template.grow()
+    }
     const function_ = 'saasctl.audit_append(text, text, text, text, text, text)'
     for (const [name, { verb, expected }] of Object.entries(cases)) {
       await before[name]?.()

@@ -1,10 +1,16 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { approvable } from '../../src/approvable.js'
+import { makeCheckpoint } from '../../src/audit/checkpoint.js'
+import { listApprovals } from '../../src/catalog/approvals.js'
+import { findCheckpoint } from '../../src/catalog/checkpoints.js'
 import * as databases from '../../src/catalog/databases.js'
+import { holdOf } from '../../src/catalog/holds.js'
 import { readInstance } from '../../src/catalog/instance.js'
 import { loginsOf } from '../../src/catalog/logins.js'
 import * as operations from '../../src/catalog/operations.js'
+import { listOperators } from '../../src/catalog/operators.js'
 import { listPlans, planByName } from '../../src/catalog/plans.js'
 import { findRoute, findRoutes, revisionsOf } from '../../src/catalog/routes.js'
 import * as servers from '../../src/catalog/servers.js'
@@ -18,11 +24,13 @@ import { serverAccess } from '../../src/databases/access.js'
 import { Logins } from '../../src/databases/logins.js'
 import { loginRoles } from '../../src/engines/engine.js'
 import { uuidv7 } from '../../src/names.js'
+import { approve } from '../../src/operators/approvals.js'
 import { updateServer } from '../../src/servers/change.js'
 import { buildTemplate } from '../../src/templates/build-template.js'
 import { applyPlans } from '../../src/templates/plans.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { deleteTenant } from '../../src/tenants/delete.js'
+import { askHold, askRelease } from '../../src/tenants/hold.js'
 import { purgeTenant } from '../../src/tenants/purge.js'
 import { renameTenant } from '../../src/tenants/rename.js'
 import { resumeTenant } from '../../src/tenants/resume.js'
@@ -30,6 +38,7 @@ import { suspendTenant } from '../../src/tenants/suspend.js'
 import { undeleteTenant } from '../../src/tenants/undelete.js'
 import { updateTenant } from '../../src/tenants/update.js'
 import { controlPlane } from '../support/control-plane.js'
+import { asOperator } from '../support/operators.js'
 import { skipWithoutPostgres } from '../support/servers.js'
 import { tinyTemplate } from '../support/tiny-template.js'
 
@@ -84,6 +93,10 @@ const tables: Record<string, { table: string; without?: Record<string, string> }
   StepRow: { table: 'operation_step', without: { operation_id: 'asked for by it' } },
   WorkerRow: { table: 'worker', without: { queue_ids: 'read where the dead are buried' } },
   ExportRow: { table: 'export' },
+  OperatorRow: { table: 'operator' },
+  ApprovalRow: { table: 'approval' },
+  HoldRow: { table: 'hold' },
+  CheckpointRow: { table: 'audit_checkpoint' },
   RouteRow: { table: 'route', without: { router_connections: 'the routers’ function reads it' } }
 }
 
@@ -175,6 +188,11 @@ if (!(await skipWithoutPostgres(t))) {
     await heartbeat(catalog, { id: uuidv7(), host: 'here', pid: 1, version: '0' }, ['q'])
     const suspended = await suspendTenant(saasctl, 'acme', { wait: false })
     const id = suspended.operation.id
+    const [ada, grace] = [await asOperator(saasctl, 'ada'), await asOperator(saasctl, 'grace')]
+    await approve(grace, (await askHold(ada, 'globex', 'litigation')).id, approvable, wait)
+    await askRelease(ada, 'globex', 'settled')
+    await makeCheckpoint(saasctl)
+    const globex = (await findTenant(catalog, 'globex'))?.id ?? ''
     const anyServer = { engine: null, server: null, region: null, templateId }
     const rows: Array<[type: string, more: string[], rows: unknown]> = [
       ['Instance', [], await readInstance(catalog)],
@@ -213,6 +231,10 @@ if (!(await skipWithoutPostgres(t))) {
       ['WorkerRow', [], await liveWorkers(catalog, 20)],
       ['RouteRow', [], await findRoute(catalog, { by: 'slug', value: 'globex' })],
       ['RouteRow', [], await findRoutes(catalog, [tenant.id])],
+      ['OperatorRow', ['tokenUntil'], await listOperators(catalog)],
+      ['NamedApproval', [], await listApprovals(catalog, { all: true, limit: 9 })],
+      ['HoldRow', [], await holdOf(catalog, globex)],
+      ['CheckpointRow', [], await findCheckpoint(catalog)],
       ['Revision', [], await revisionsOf(catalog, [tenant.id])]
     ]
     for (const [name, more, found] of rows) {

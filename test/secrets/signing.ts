@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { EnvKeyStore } from '../../src/secrets/env-keystore.js'
 import { FileKeyStore } from '../../src/secrets/file-keystore.js'
-import { readPublicKey, rotateSigningKey, signedBy, signer, signingKeys } from '../../src/secrets/signing.js'
+import { readPublicKeys, rotateSigningKey, signedBy, signer, signingKeys } from '../../src/secrets/signing.js'
 
 async function store(t: Test): Promise<{ folder: string; keys: FileKeyStore }> {
   const folder = await mkdtemp(join(tmpdir(), 'signing-'))
@@ -102,10 +102,10 @@ t.test('a rotation refused by its announcement changes nothing', async t => {
 t.test('what is no signing key is refused in one sentence', async t => {
   const { keys } = await store(t)
   const { publicKey, keyId } = await signer(keys)
-  t.equal(readPublicKey(`# from somebody\n${publicKey}`).keyId, keyId)
+  t.equal(readPublicKeys(`# from somebody\n${publicKey}`)[0]?.keyId, keyId)
   const rsa = spawnSync('sh', ['-c', 'openssl genrsa 2048 2>/dev/null | openssl rsa -pubout 2>/dev/null']).stdout
   for (const text of ['', 'PEM', rsa.toString(), publicKey.slice(0, 60)]) {
-    t.throws(() => readPublicKey(text), { code: 'INVALID_INPUT', message: /no public key/ })
+    t.throws(() => readPublicKeys(text), { code: 'INVALID_INPUT', message: /no public key/ })
   }
   await t.rejects(signer(new EnvKeyStore({})), { code: 'KEY_MISSING', hint: /key folder/ })
 })

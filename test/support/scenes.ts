@@ -96,6 +96,11 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
     await doVerb(saasctl, 'adopt', { slug, database: await foreignDatabase() })
     return { verb: 'release', argument: { slug } }
   },
+  'tenant.erase': async ({ saasctl }) => {
+    const slug = newSlug()
+    await doVerb(saasctl, 'create', { slug })
+    return { verb: 'erase', argument: { slug } }
+  },
   'template.build': async () => ({ verb: 'build', argument: { again: true } }),
   'rollout.lane': rolloutScene,
   'rollout.turn': rolloutScene,

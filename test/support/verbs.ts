@@ -34,6 +34,7 @@ import { resumeTenant } from '../../src/tenants/resume.js'
 import { suspendTenant } from '../../src/tenants/suspend.js'
 import { undeleteTenant } from '../../src/tenants/undelete.js'
 import { updateTenant } from '../../src/tenants/update.js'
+import { eraseAsTwo } from './operators.js'
 
 type Argument = Record<string, Json>
 type Verb = (saasctl: Saasctl, argument: Argument, onProgress: (line: ProgressLine) => void) => Promise<unknown>
@@ -65,6 +66,7 @@ export const verbs = {
     return loadTenant(saasctl, wish, { template: saasctl.config.template }, { wait: true, onProgress })
   },
   release: (saasctl, argument, onProgress) => releaseTenant(saasctl, slugOf(argument), { wait: true, onProgress }),
+  erase: (saasctl, argument, onProgress) => eraseAsTwo(saasctl, slugOf(argument), { onProgress }),
   limits: (saasctl, argument, onProgress) =>
     updateTenant(saasctl, slugOf(argument), { plan: String(argument['plan']) }, { wait: true, onProgress }),
   migrate: (saasctl, argument, onProgress) => {

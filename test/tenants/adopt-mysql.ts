@@ -69,7 +69,7 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
   })
 
   await t.test('it is given back with its rows, and nothing of ours stays', async t => {
-    const { code, stderr } = await run(['tenant', 'release', 'acme', '--confirm', 'acme'])
+    const { code, stderr } = await run(['tenant', 'give-away', 'acme', '--confirm', 'acme'])
     t.equal(code, 0, stderr)
     t.strictSame(await server.root('select body from notes', 'old_acme'), [{ body: 'kept' }])
     t.strictSame(await fleetAudit(plane, { mysql: server }), [])

@@ -113,7 +113,7 @@ if (!(await skipWithoutPostgres(t))) {
   })
 
   await t.test('it can be given back as it was, and taken again', async t => {
-    const { code, stderr } = await run(['tenant', 'release', 'acme', '--confirm', 'acme'])
+    const { code, stderr } = await run(['tenant', 'give-away', 'acme', '--confirm', 'acme'])
     t.equal(code, 0, stderr)
     t.strictSame(await ownersIn('acme_production'), ['legacy'])
     const left = await root(async client => {
@@ -161,7 +161,7 @@ if (!(await skipWithoutPostgres(t))) {
       t.match(await adopt('hooli', 'nowhere'), { code: 2, stderr: /no database "nowhere"/ })
       t.match(await adopt('hooli', 'template1'), { code: 2, stderr: /no database "template1"/ })
       t.match(await adopt('hooli', 'hers', '--baseline', 'nothing'), { code: 5, stderr: /no migration "nothing"/ })
-      t.match(await run(['tenant', 'release', 'globex', '--to', 'nobody', '--confirm', 'globex']), {
+      t.match(await run(['tenant', 'give-away', 'globex', '--to', 'nobody', '--confirm', 'globex']), {
         code: 1,
         stderr: /no role nobody/
       })

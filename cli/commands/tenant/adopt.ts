@@ -42,9 +42,9 @@ export function addAdopt(noun: Command): void {
     .option('--confirm <slug>', 'agrees to the change of owners and rights, for scripts', collectNames)
     .option('--dry-run', 'print what would change and change nothing')
     .action(withSaasctl(adopt))
-  verb(noun, 'release <slug>', 'Give a tenant’s database away; its data stays, the catalog forgets it', [
-    'tenant release acme --to acme_owner --confirm acme',
-    'tenant release acme --to acme_owner --name acme_production --dry-run'
+  verb(noun, 'give-away <slug>', 'Give a tenant’s database away; its data stays, the catalog forgets it', [
+    'tenant give-away acme --to acme_owner --confirm acme',
+    'tenant give-away acme --to acme_owner --name acme_production --dry-run'
   ])
     .option('--to <role>', 'the role that owns it from then on; by default who owned it before')
     .option('--name <database>', 'what it is called from then on; by default what it was called before')

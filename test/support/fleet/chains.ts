@@ -56,6 +56,7 @@ function chainFindings(head: Head, events: EventRow[]): string[] {
   const findings: string[] = []
   let prev = '0'.repeat(64)
   let last = 0
+  const erased = events.findLast(({ action }) => action === 'audit.erase')?.seq ?? 0
   for (const [index, event] of events.entries()) {
     const say = (sentence: string) => findings.push(`Event ${event.chain}/${event.seq} ${sentence}`)
     const body = JSON.parse(event.body) as Body
@@ -67,7 +68,9 @@ function chainFindings(head: Head, events: EventRow[]): string[] {
       say('says something else in its body than in its row.')
     if (new Date(body.at).getTime() !== event.at.getTime()) say('has two times.')
     if (event.at.getTime() < last) say('is older than the one before it.')
-    if (event.salt === null || event.payload === null) say('has lost its payload.')
+    if (event.seq < erased) {
+      if (event.payload !== null) say('says still what was erased.')
+    } else if (event.salt === null || event.payload === null) say('has lost its payload.')
     else if (sha256(event.salt, event.payload) !== body.payload) say('has another payload than it was written with.')
     prev = event.hash
     last = event.at.getTime()
@@ -90,7 +93,10 @@ function countFindings({ tenants, databases }: Fleet, events: EventRow[]): strin
     }
     expect('tenant.create', 1)
     expect('tenant.create.failed', status === 'failed' ? 1 : 0)
-    expect('tenant.purged', status === 'purged' ? 1 : 0)
+    const erased = count(`tenant:${id}`, 'tenant.erased')
+    // Erased after it was purged, or instead.
+    expect('tenant.purged', status === 'purged' && (erased === 0 || count(`tenant:${id}`, 'tenant.purge') > 0) ? 1 : 0)
+    expect('audit.erase', erased)
     if (status !== 'failed' && count(`tenant:${id}`, 'tenant.activate') === 0)
       findings.push(`Tenant ${slug} (${status}) was never written down as active.`)
   }
