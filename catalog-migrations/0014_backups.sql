@@ -27,11 +27,11 @@ create table saasctl.backup (
   verify_error jsonb,
   hold_reason text,
   expires_at timestamptz,
+  -- When its objects were removed, of a failed one too.
   removed_at timestamptz
 );
 create index backup_tenant on saasctl.backup (tenant_id, id desc);
-create index backup_unsettled on saasctl.backup (id) where status in ('making', 'removing');
-create index backup_expiring on saasctl.backup (expires_at) where status = 'complete' and expires_at is not null;
+create index backup_unsettled on saasctl.backup (id) where status = 'removing' or status = 'failed' and removed_at is null;
 
 -- When each tenant is to be backed up and drilled next; null is never by itself.
 create table saasctl.backup_schedule (

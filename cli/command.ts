@@ -2,7 +2,7 @@ import { Command, type Option } from 'commander'
 import { environment } from './environment.js'
 
 /** A consent that stands in the environment would be given to commands that nobody has thought of. */
-const never = new Set(['yes', 'confirm', 'now', 'reveal', 'all', 'help'])
+const never = new Set(['yes', 'confirm', 'now', 'no-backup', 'reveal', 'all', 'help'])
 /** These are settings: src/config.ts reads their variables. */
 const settings = new Set(['catalog', 'home', 'embedded', 'concurrency'])
 

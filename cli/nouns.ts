@@ -60,6 +60,13 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./commands/export.js')).exportNoun
   },
   {
+    name: 'backup',
+    alias: 'backups',
+    about: 'Look at backups, verify, keep and remove them',
+    group: 'Tenants:',
+    load: async () => (await import('./commands/backup.js')).backup
+  },
+  {
     name: 'server',
     alias: 'servers',
     about: 'The database servers that tenants live on',

@@ -37,6 +37,19 @@ export function plural(count: number, noun: string): string {
   return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`
 }
 
+/** How long ago something was, in the largest unit that makes at least one: `3 hours ago`. */
+export function ago(date: Date, now = Date.now()): string {
+  const seconds = Math.max(0, Math.floor((now - date.getTime()) / 1000))
+  const [size, unit] = AGES.find(([size]) => seconds >= size) ?? [1, 'second']
+  return `${plural(Math.floor(seconds / size), unit)} ago`
+}
+
+const AGES: ReadonlyArray<readonly [number, string]> = [
+  [86_400, 'day'],
+  [3_600, 'hour'],
+  [60, 'minute']
+]
+
 /** `12 MB`: decimal units, three digits at most. */
 export function size(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']

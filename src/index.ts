@@ -1,4 +1,10 @@
 /** The public API: what programs that provision and look after tenants are built on. */
+export { type BackupOptions, type BackupOutcome, backupTenant } from './backups/backup.js'
+export { holdBackup, releaseBackup } from './backups/hold.js'
+export { listBackupsOf, type ShownBackup, showBackup } from './backups/list.js'
+export { checkPolicies, type PolicyReport } from './backups/policy.js'
+export { planPrune, pruneBackups } from './backups/prune.js'
+export { type Verified, verifyBackup } from './backups/verify.js'
 export { type Config, configFile, loadConfig } from './config.js'
 export { type ErrorCode, errorTable, SaasctlError } from './errors.js'
 export { type OpenOptions, open, type Saasctl } from './saasctl.js'

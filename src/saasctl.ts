@@ -60,6 +60,7 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
       grace: {
         deleteSeconds: config.deleteGrace / 1000,
         slugSeconds: config.slugQuarantine / 1000,
+        finalBackupSeconds: config.finalBackupKeep / 1000,
         exportSeconds: config.exportKeep / 1000
       }
     }

@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs'
-import { isIP } from 'node:net'
-import { userInfo } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { duration } from './duration.js'
 import { Secret } from './secret.js'
+import { between, count, nameServers, osUser, path, postgresUrl, webAddress, yesOrNo } from './setting-parsers.js'
 
 /** How one setting is read. `file` is its name in saasctl.json; a secret has none, because that file is committed. */
 export interface Setting<T> {
@@ -118,6 +117,13 @@ export const settings = {
     fallback: () => duration('30d'),
     about: 'How long a freed slug is kept back from others.'
   }),
+  finalBackupKeep: setting<number>({
+    env: 'SAASCTL_FINAL_BACKUP_KEEP',
+    file: 'finalBackupKeep',
+    parse: between('1d', '36500d'),
+    fallback: () => duration('90d'),
+    about: 'How long the last backup of a tenant that is gone is kept.'
+  }),
   lease: setting<number>({
     env: 'SAASCTL_LEASE',
     file: 'lease',
@@ -139,6 +145,13 @@ export const settings = {
     parse: count,
     fallback: () => 2,
     about: 'How many operations one process works at a time. Two per server measured best on two cores.'
+  }),
+  backupsPerServer: setting<number>({
+    env: 'SAASCTL_BACKUPS_PER_SERVER',
+    file: 'backupsPerServer',
+    parse: count,
+    fallback: () => 2,
+    about: 'How many backups and drills are at work on one server at a time.'
   }),
   operator: setting<string>({
     env: 'SAASCTL_OPERATOR',
@@ -229,69 +242,4 @@ export const packageFolder = fileURLToPath(new URL('../../', import.meta.url))
 function ownOrShipped(project: string, name: string): string {
   const own = join(project, name)
   return existsSync(own) ? own : join(packageFolder, name)
-}
-
-function postgresUrl(text: string): string {
-  let url: URL
-  try {
-    url = new URL(text)
-  } catch {
-    throw new Error('is not a URL; write postgres://LOGIN@HOST:PORT/DATABASE')
-  }
-  if (!/^postgres(ql)?:$/.test(url.protocol)) throw new Error('must begin with postgres://')
-  if (url.pathname.length < 2) throw new Error('names no database')
-  try {
-    for (const part of [url.username, url.password, url.pathname]) decodeURIComponent(part)
-  } catch {
-    throw new Error('has a % that begins no escape; write %25 for the character itself')
-  }
-  return text
-}
-
-function path(text: string, base: string): string {
-  return resolve(base, text)
-}
-
-function webAddress(text: string): string {
-  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) throw new Error('must begin with https://')
-  return text
-}
-
-function yesOrNo(text: string): boolean {
-  if (/^(1|true|yes|on)$/i.test(text)) return true
-  if (/^(0|false|no|off)$/i.test(text)) return false
-  throw new Error('must be yes or no')
-}
-
-/** Addresses, because a name server cannot be asked where it is itself. */
-function nameServers(text: string): string[] {
-  return text.split(',').map(part => {
-    const server = part.trim()
-    const [, address = server, port = '53'] = /^(?:\[(.+)\]|([\d.]+)):(\d+)$/.exec(server)?.filter(Boolean) ?? []
-    if (isIP(address) > 0 && Number(port) > 0 && Number(port) < 65_536) return server
-    throw new Error('must be addresses of name servers, as in 1.1.1.1 or 127.0.0.1:5353')
-  })
-}
-
-function count(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1 || value > 1000) throw new Error('must be a whole number from 1 to 1000')
-  return value
-}
-
-/** A duration within bounds, where nothing or a century would do harm. */
-function between(least: string, most: string): (text: string) => number {
-  return text => {
-    const value = duration(text)
-    if (value < duration(least) || value > duration(most)) throw new Error(`must be from ${least} to ${most}`)
-    return value
-  }
-}
-
-function osUser(): string {
-  try {
-    return userInfo().username
-  } catch {
-    return 'unknown'
-  }
 }

@@ -15,11 +15,21 @@ export async function runWorker(
   saasctl: Saasctl,
   options: { concurrency: number; log: (line: WorkerLine) => void; signal: AbortSignal }
 ): Promise<void> {
-  const [{ default: pg }, { startWorker }, { purgeDue }, { keepWarm }, { expireExports }] = await Promise.all([
+  const [
+    { default: pg },
+    { startWorker },
+    { purgeDue },
+    { keepWarm },
+    { dropReplaced },
+    { backupsDue },
+    { expireExports }
+  ] = await Promise.all([
     import('pg'),
     import('./operations/worker.js'),
     import('./tenants/purge.js'),
     import('./templates/warm.js'),
+    import('./restores/drop-replaced.js'),
+    import('./backups/schedule.js'),
     import('./exports/expire.js')
   ])
   const openPool = () => {
@@ -42,9 +52,15 @@ export async function runWorker(
       if (purged > 0) options.log({ level: 'info', message: `${purged} tenants whose grace is over will be purged` })
       const expired = await expireExports(saasctl)
       if (expired > 0) options.log({ level: 'info', message: `${expired} exports whose time is over were removed` })
+      const dropped = await dropReplaced(saasctl)
+      if (dropped > 0)
+        options.log({ level: 'info', message: `${dropped} databases that restores have replaced will be dropped` })
       const warmed = await keepWarm(saasctl)
       if (warmed > 0)
         options.log({ level: 'info', message: `${warmed} warm databases will be made or brought to head` })
+      const { backups, drills, prunes } = await backupsDue(saasctl, saasctl.config.backupsPerServer)
+      if (backups + drills + prunes > 0)
+        options.log({ level: 'info', message: `${backups} backups, ${drills} drills and ${prunes} prunes are due` })
     }
   })
   options.log({ level: 'info', message: `worker ${worker.id} is ready` })

@@ -44,7 +44,19 @@ function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1')
 }
 
-const base = ['canonical', 'closers', 'config', 'duration', 'errors', 'names', 'scram', 'secret', 'settings', 'version']
+const base = [
+  'canonical',
+  'closers',
+  'config',
+  'duration',
+  'errors',
+  'names',
+  'scram',
+  'secret',
+  'setting-parsers',
+  'settings',
+  'version'
+]
 
 /** Each part of the program, and the parts that it may import. Who is not in another's list is above it or beside it. */
 const below: Record<string, string[]> = { base: [], ...layers() }
@@ -59,7 +71,7 @@ function layers(): Record<string, string[]> {
     ['archives'],
     ['templates'],
     ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts', 'fleet', 'exports'],
-    ['backups'],
+    ['backups', 'restores'],
     ['embedded']
   ]) {
     for (const part of layer) allowed[part] = [...lower]

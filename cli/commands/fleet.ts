@@ -1,15 +1,18 @@
 import type { Command } from 'commander'
+import type { PolicyReport } from '../../src/backups/policy.js'
 import type { FailedTenant } from '../../src/fleet/each.js'
+import type { FleetStatus } from '../../src/fleet/status.js'
 import { count, milliseconds } from '../flags.js'
 import { verb } from '../help.js'
 import { type SelectorFlags, selectedPages, selectorFlags, selectorOf } from '../selector.js'
 import { type Session, withSaasctl } from '../session.js'
 import { plural, size } from '../text.js'
+import { addFleetBackup } from './fleet/backup.js'
 
 export function fleet(noun: Command): void {
   selectorFlags(
     verb(noun, 'status', 'Versions, skew, sizes and troubles of all tenants, from the catalog alone', [
-      'fleet status',
+      'fleet status  # exit 8 when a backup policy is broken',
       'fleet status -l plan=pro -o json'
     ])
   ).action(withSaasctl(status))
@@ -33,15 +36,34 @@ export function fleet(noun: Command): void {
     .option('--concurrency <n>', 'databases at once', count)
     .option('--reason <text>', 'for the audit trail')
     .action(withSaasctl(query))
+  addFleetBackup(noun)
 }
 
 async function status({ saasctl, print, progress }: Session, flags: SelectorFlags): Promise<void> {
-  const { fleetStatus } = await import('../../src/fleet/status.js')
-  const found = await fleetStatus(saasctl.catalog, selectorOf(flags))
-  if (print.forPrograms) return print.one(found)
+  const [{ fleetStatus }, { checkPolicies, refuseBroken }] = await Promise.all([
+    import('../../src/fleet/status.js'),
+    import('../../src/backups/policy.js')
+  ])
+  const selector = selectorOf(flags)
+  const [found, backups] = await Promise.all([
+    fleetStatus(saasctl.catalog, selector),
+    checkPolicies(saasctl.catalog, selector)
+  ])
+  if (print.forPrograms) print.one({ ...found, backups })
+  else tellStatus({ print, progress }, found, backups)
+  refuseBroken(backups)
+}
+
+type Told = Pick<Session, 'print' | 'progress'>
+
+function tellStatus({ print, progress }: Told, found: FleetStatus, { totals, broken }: PolicyReport): void {
   const { tenants, behind, bytes, versions, servers, largest, troubles } = found
-  if (tenants === 0) return progress.notice('No tenant fits.')
-  print.one({ tenants, behind, size: size(bytes), troubles: troubles.length })
+  if (tenants === 0) {
+    progress.notice('No tenant fits.')
+    return
+  }
+  const { oldestBackupAt, oldestVerifiedAt } = totals
+  print.one({ tenants, behind, size: size(bytes), troubles: troubles.length, oldestBackupAt, oldestVerifiedAt })
   print.text('', {})
   print.list(
     versions.map(one => ({ ...one, size: size(one.bytes), at: one.migration === one.head ? 'head' : 'behind' })),
@@ -57,6 +79,8 @@ async function status({ saasctl, print, progress }: Session, flags: SelectorFlag
     largest.map(one => ({ ...one, size: size(one.bytes) })),
     ['slug', 'server', 'migration', 'size']
   )
+  if (broken.length > 0) print.text('', {})
+  print.list(broken, ['slug', 'plan', 'broken', 'lastBackupAt', 'lastVerifiedAt'])
   if (troubles.length === 0) return
   print.text('', {})
   print.told(troubles, ({ slug, why, error, differences, next }) => [

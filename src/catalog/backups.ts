@@ -41,7 +41,8 @@ const columns = `b.id, b.tenant_id as "tenantId", b.database_id as "databaseId",
   b.migration, b.created_at as "createdAt", b.taken_at as "takenAt", b.finished_at as "finishedAt", b.verified_at as "verifiedAt",
   b.verify_error as "verifyError", b.hold_reason as "holdReason", b.expires_at as "expiresAt", b.removed_at as "removedAt"`
 
-const listed = `select ${columns}, t.slug from saasctl.backup b join saasctl.tenant t on t.id = b.tenant_id`
+/** Of a query for `ListedBackup`: the backup is `b`. */
+export const listedBackups = `select ${columns}, t.slug from saasctl.backup b join saasctl.tenant t on t.id = b.tenant_id`
 
 export type NewBackup = Pick<BackupRow, 'id' | 'tenantId' | 'databaseId' | 'reason' | 'store'> & {
   keepSeconds?: number | null
@@ -61,14 +62,14 @@ export async function setBackupOperation(q: Queryable, id: string, operationId: 
 
 export async function backupById(q: Queryable, id: string): Promise<ListedBackup | undefined> {
   if (!isUuid(id)) return undefined
-  const [row] = await q.query<ListedBackup>(`${listed} where b.id = $1`, [id])
+  const [row] = await q.query<ListedBackup>(`${listedBackups} where b.id = $1`, [id])
   return row
 }
 
 /** The newest complete backup of a tenant. */
 export async function latestBackup(q: Queryable, tenantId: string): Promise<ListedBackup | undefined> {
   const [row] = await q.query<ListedBackup>(
-    `${listed} where b.tenant_id = $1 and b.status = 'complete' order by b.id desc limit 1`,
+    `${listedBackups} where b.tenant_id = $1 and b.status = 'complete' order by b.id desc limit 1`,
     [tenantId]
   )
   return row
@@ -85,7 +86,7 @@ export interface BackupFilter {
 /** Newest first. */
 export async function listBackups(q: Queryable, filter: BackupFilter): Promise<ListedBackup[]> {
   return q.query<ListedBackup>(
-    `${listed} where ($1::uuid is null or b.tenant_id = $1) and b.status = any($2) and ($3::uuid is null or b.id < $3)
+    `${listedBackups} where ($1::uuid is null or b.tenant_id = $1) and b.status = any($2) and ($3::uuid is null or b.id < $3)
      order by b.id desc limit $4`,
     [filter.tenantId ?? null, filter.statuses ?? ['making', 'complete', 'failed'], filter.before ?? null, filter.limit]
   )

@@ -18,6 +18,8 @@ export interface TenantRow {
   createdAt: Date
   deletedAt: Date | null
   purgeAt: Date | null
+  /** Whether its end is preceded by a last backup. */
+  finalBackup: boolean
 }
 
 /** A tenant with where it lives: a line of `tenant list`. */
@@ -30,7 +32,7 @@ export interface PlacedTenant extends TenantRow {
 }
 
 const columns = `t.id, t.slug, t.display_name as "displayName", t.status, t.plan, t.template, t.labels, t.region, t.revision::int,
-  t.created_at as "createdAt", t.deleted_at as "deletedAt", t.purge_at as "purgeAt"`
+  t.created_at as "createdAt", t.deleted_at as "deletedAt", t.purge_at as "purgeAt", t.final_backup as "finalBackup"`
 
 const placed = `select ${columns}, d.id as "databaseId", d.name as database, s.name as server, d.migration, d.bytes::float8 as bytes
   from saasctl.tenant t
@@ -159,14 +161,19 @@ export async function updateTenant(
 }
 
 /** Into its grace: it can come back to what it was until `graceSeconds` have passed. */
-export async function markDeleted(q: Queryable, id: string, graceSeconds: number): Promise<Date> {
+export async function markDeleted(q: Queryable, id: string, graceSeconds: number, finalBackup: boolean): Promise<Date> {
   const [row] = await q.query<{ purgeAt: Date }>(
     `update saasctl.tenant set status_before_delete = case when status in ('active', 'suspended') then status else status_before_delete end,
-       status = 'deleted', deleted_at = now(), purge_at = now() + make_interval(secs => $2)
+       status = 'deleted', deleted_at = now(), purge_at = now() + make_interval(secs => $2), final_backup = $3
      where id = $1 returning purge_at as "purgeAt"`,
-    [id, graceSeconds]
+    [id, graceSeconds, finalBackup]
   )
   return row?.purgeAt ?? new Date()
+}
+
+/** The end of a deleted tenant is looked at again after so long. */
+export async function putPurgeOff(q: Queryable, id: string, seconds: number): Promise<void> {
+  await q.query('update saasctl.tenant set purge_at = now() + make_interval(secs => $2) where id = $1', [id, seconds])
 }
 
 /** What an undelete comes back to. */
@@ -180,7 +187,7 @@ export async function statusBeforeDelete(q: Queryable, id: string): Promise<'act
 
 export async function markUndeleted(q: Queryable, id: string, status: 'active' | 'suspended'): Promise<void> {
   await q.query(
-    'update saasctl.tenant set status = $2, status_before_delete = null, deleted_at = null, purge_at = null where id = $1',
+    'update saasctl.tenant set status = $2, status_before_delete = null, deleted_at = null, purge_at = null, final_backup = true where id = $1',
     [id, status]
   )
 }

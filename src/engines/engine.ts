@@ -189,7 +189,7 @@ export interface Engine extends SnapshotVerbs {
    * Dumps the database as its owner, who may change nothing meanwhile: rows, counts and fingerprint of one moment. What is
    * ours in it is left out, but for the ledger of its migrations. Fails before the stream begins when nothing here can.
    */
-  dump(server: ServerAddress, database: string, owner: Credentials, options: DumpOptions): Promise<Dump>
+  dump(server: ServerAccess, database: string, owner: Credentials, options: DumpOptions): Promise<Dump>
   /** How many bytes each of the tables takes, indexes included, named as the lint does; what is no table has no size. */
   tableSizes(server: ServerAddress, database: string, as: Credentials, tables: string[]): Promise<Map<string, number>>
   /** The migrations that the database's own ledger says are applied, in their order, read as its owner. */

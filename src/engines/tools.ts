@@ -24,8 +24,12 @@ export const toolEnvironment = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
 
 const asked = new Map<string, Promise<Tool | undefined>>()
 
-/** Every program of these names in the folders and on PATH, in that order, that runs here. Each is asked once a process. */
+/**
+ * Every program of these names in the folders and on PATH, in that order, that runs here. Each is asked once a
+ * process. With an empty PATH no program of the machine is used.
+ */
 export async function findTools(names: string[], path: string, folders: Folder[]): Promise<Tool[]> {
+  if (path === '') return []
   const places = [...(await versionedFolders(folders)), ...path.split(delimiter).filter(Boolean)]
   const candidates = [...new Set(places)].flatMap(place => names.map(name => join(place, name)))
   const found = await Promise.all(candidates.map(ask))

@@ -1,4 +1,4 @@
-/** Two plans to begin with, each thing on a line of its own, as people like to edit it. `null` is no limit. */
+/** Two plans to begin with, each thing on a line of its own, as people like to edit it. `null` is no limit; without `backup` nothing is backed up by itself. */
 export const plans = `{
   "free": {
     "displayName": "Free",
@@ -12,7 +12,8 @@ export const plans = `{
     "limits": { "connections": 20, "statementTimeoutMs": 30000, "idleInTransactionMs": 30000, "tempFileMb": null },
     "requests": { "perSecond": null, "concurrent": 64 },
     "features": { "export": true },
-    "quotas": { "members": null }
+    "quotas": { "members": null },
+    "backup": { "every": "24h", "keep": { "daily": 7, "weekly": 4, "monthly": 12 }, "drill": "30d" }
   }
 }
 `

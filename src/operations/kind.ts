@@ -19,7 +19,7 @@ export interface Tools {
   path: string
   /** Reads a template's files. Handed in, because folders are configuration. */
   folders: { templates: string; project: string }
-  grace: { deleteSeconds: number; slugSeconds: number; exportSeconds: number }
+  grace: { deleteSeconds: number; slugSeconds: number; finalBackupSeconds: number; exportSeconds: number }
 }
 
 /**

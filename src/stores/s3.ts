@@ -13,6 +13,8 @@ import { objectName, objectPrefix, type PutOptions, type Range, type Store, type
 import { type Count, counting, destroyOnAbort, translated } from './streams.js'
 
 const MEBIBYTE = 2 ** 20
+/** How long an aborted upload may take to give its parts up; what it leaves is swept later. */
+const PATIENCE_MS = 3_000
 /** S3 takes 10,000 parts. */
 const PARTS = 9_000
 
@@ -46,8 +48,10 @@ export class S3Store implements Store {
       partSize: Math.max(8 * MEBIBYTE, Math.ceil(expectedBytes / PARTS)),
       queueSize: 2
     })
-    // Not by upload.abort(): that one comes back before the parts are given up.
     const calm = destroyOnAbort(content, signal)
+    // Not at once: it comes back before the parts are given up. A store that is silent is not waited for any longer.
+    const abandon = () => setTimeout(() => upload.abort(), PATIENCE_MS).unref()
+    signal?.addEventListener('abort', abandon, { once: true })
     try {
       await upload.done()
       return { bytes: count.bytes }
@@ -56,6 +60,7 @@ export class S3Store implements Store {
       throw s3Error(count.failure ?? error, name, this.url)
     } finally {
       calm()
+      signal?.removeEventListener('abort', abandon)
     }
   }
 

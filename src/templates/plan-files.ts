@@ -1,7 +1,7 @@
 import { checksum } from '../canonical.js'
 import type { DatabaseLimits } from '../engines/engine.js'
 import { Reading } from './reading.js'
-import { camelCase, map, name, object, orNull, type Report, text, wholeNumber, yesOrNo } from './shape.js'
+import { camelCase, durationText, map, name, object, orNull, type Report, text, wholeNumber, yesOrNo } from './shape.js'
 
 /** What a tenant has bought. `null` is no limit, wherever it stands. */
 export interface Plan {
@@ -16,8 +16,19 @@ export interface Plan {
   readonly features: Readonly<Record<string, boolean>>
   /** For the application: `request.tenant.limit('projects')`. Every plan answers for every quota. */
   readonly quotas: Readonly<Record<string, number | null>>
+  /** How its tenants are backed up by themselves; without it they are not. */
+  readonly backup?: Readonly<BackupPolicy>
   /** SHA-256 of the content, hex: the same for the same content, however it is written down. */
   readonly checksum: string
+}
+
+export interface BackupPolicy {
+  /** A backup so often, as in `24h`. */
+  readonly every: string
+  /** How many days, weeks and months keep their newest backup. */
+  readonly keep: { readonly daily: number; readonly weekly: number; readonly monthly: number }
+  /** The newest backup is restored and compared so often, as in `30d`; null is never by itself. */
+  readonly drill: string | null
 }
 
 type PlanDefinition = Omit<Plan, 'name' | 'checksum'>
@@ -26,22 +37,35 @@ const DAY_MS = 86_400_000
 
 const plans = map(
   name,
-  object<PlanDefinition>({
-    displayName: text,
-    limits: object<DatabaseLimits>({
-      // One connection deadlocks a request that holds it and asks for a second.
-      connections: wholeNumber(2, 10_000),
-      statementTimeoutMs: orNull(wholeNumber(1, DAY_MS)),
-      idleInTransactionMs: orNull(wholeNumber(1, DAY_MS)),
-      tempFileMb: orNull(wholeNumber(1, 1_048_576))
-    }),
-    requests: object<Plan['requests']>({
-      perSecond: orNull(wholeNumber(1, 1_000_000)),
-      concurrent: orNull(wholeNumber(1, 1_000_000))
-    }),
-    features: map(camelCase, yesOrNo),
-    quotas: map(camelCase, orNull(wholeNumber(0, Number.MAX_SAFE_INTEGER)))
-  })
+  object<PlanDefinition>(
+    {
+      displayName: text,
+      limits: object<DatabaseLimits>({
+        // One connection deadlocks a request that holds it and asks for a second.
+        connections: wholeNumber(2, 10_000),
+        statementTimeoutMs: orNull(wholeNumber(1, DAY_MS)),
+        idleInTransactionMs: orNull(wholeNumber(1, DAY_MS)),
+        tempFileMb: orNull(wholeNumber(1, 1_048_576))
+      }),
+      requests: object<Plan['requests']>({
+        perSecond: orNull(wholeNumber(1, 1_000_000)),
+        concurrent: orNull(wholeNumber(1, 1_000_000))
+      }),
+      features: map(camelCase, yesOrNo),
+      quotas: map(camelCase, orNull(wholeNumber(0, Number.MAX_SAFE_INTEGER)))
+    },
+    {
+      backup: object<BackupPolicy>({
+        every: durationText('5m', '366d'),
+        keep: object<BackupPolicy['keep']>({
+          daily: wholeNumber(1, 1000),
+          weekly: wholeNumber(0, 1000),
+          monthly: wholeNumber(0, 1000)
+        }),
+        drill: orNull(durationText('1h', '366d'))
+      })
+    }
+  )
 )
 
 /**

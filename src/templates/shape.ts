@@ -1,3 +1,4 @@
+import { duration } from '../duration.js'
 import { parseName, quoteInput } from '../names.js'
 
 /** Takes one problem with the value at `path` of a file: `pro.limits.connections`, "is missing". */
@@ -35,6 +36,18 @@ export function wholeNumber(from: number, to: number): Check<number> {
     `a whole number from ${from} to ${to}`,
     (value): value is number => Number.isInteger(value) && Number(value) >= from && Number(value) <= to
   )
+}
+
+/** A duration such as `24h` or `7d`, from one to the other. */
+export function durationText(least: string, most: string): Check<string> {
+  return one(`a duration from ${least} to ${most}`, (value): value is string => {
+    try {
+      const ms = duration(String(value))
+      return typeof value === 'string' && ms >= duration(least) && ms <= duration(most)
+    } catch {
+      return false
+    }
+  })
 }
 
 export function oneOf<T extends string>(values: readonly T[]): Check<T> {

@@ -25,16 +25,27 @@ export const tenantDelete: Kind<TenantInput, DatabaseWork> = {
 export function deleteTenant(
   context: Context,
   slug: string,
-  options: Wait & { graceSeconds?: number | undefined; reason?: string | undefined }
+  options: Wait & {
+    graceSeconds?: number | undefined
+    reason?: string | undefined
+    /** False: at the end of its grace no last backup is made. */
+    finalBackup?: boolean | undefined
+  }
 ): Promise<TenantOutcome> {
   return changeTenant(context, options, async (tx, claim) => {
     const tenant = await lockForChange(tx, slug, 'deleted', ['active', 'suspended'])
-    const purgeAt = await markDeleted(tx, tenant.id, options.graceSeconds ?? context.grace.deleteSeconds)
+    const purgeAt = await markDeleted(
+      tx,
+      tenant.id,
+      options.graceSeconds ?? context.grace.deleteSeconds,
+      options.finalBackup ?? true
+    )
     tx.audit(
       tenantEvent(tenant.id, 'tenant.delete', {
         before: tenant.status,
         purgeAt: purgeAt.toISOString(),
-        reason: options.reason
+        reason: options.reason,
+        finalBackup: options.finalBackup ?? true
       })
     )
     return startOnTenant(tx, context, tenantDelete, tenant, claim)

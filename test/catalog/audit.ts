@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
+import { backupTenant } from '../../src/backups/backup.js'
+import { askForFleet } from '../../src/backups/fleet.js'
+import { holdBackup, releaseBackup } from '../../src/backups/hold.js'
+import { pruneBackups } from '../../src/backups/prune.js'
+import { verifyBackup } from '../../src/backups/verify.js'
 import { canonical, type Json } from '../../src/canonical.js'
 import { adoptCatalog } from '../../src/catalog/adopt.js'
 import { Catalog } from '../../src/catalog/catalog.js'
@@ -16,6 +21,7 @@ import { applyPlans } from '../../src/templates/plans.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { deleteTenant } from '../../src/tenants/delete.js'
 import { tenantDsn, tenantShell } from '../../src/tenants/enter.js'
+import { mustFind } from '../../src/tenants/find.js'
 import { migrateTenant } from '../../src/tenants/migrate.js'
 import { purgeDue, purgeTenant } from '../../src/tenants/purge.js'
 import { renameTenant } from '../../src/tenants/rename.js'
@@ -253,6 +259,7 @@ if (!(await skipWithoutPostgres(t))) {
   t.test('no change without its event: each use-case writes both in one transaction, or neither', async t => {
     const change = (verb: () => Promise<unknown>, ...expected: string[]) => ({ verb, expected })
     let drop = ''
+    let backup = ''
     const cases: Record<string, { verb: () => Promise<unknown>; expected: string[] }> = {
       'server add': change(() => addServer(saasctl, serverWish('main')), 'server.add'),
       'another server': change(() => addServer(saasctl, serverWish('other')), 'server.add'),
@@ -299,9 +306,29 @@ if (!(await skipWithoutPostgres(t))) {
         'tenant.dsn.reveal'
       ),
       'tenant shell': change(() => tenantShell(saasctl, 'beta', { write: false }), 'tenant.shell'),
+      'tenant backup': change(
+        async () => {
+          backup = (await backupTenant(saasctl, 'beta', wait)).backupId
+        },
+        'tenant.backed-up',
+        'tenant.backup'
+      ),
+      'backup verify': change(() => verifyBackup(saasctl, backup, wait), 'backup.verified', 'backup.verify'),
+      'backup hold': change(() => holdBackup(saasctl, backup, 'litigation'), 'backup.hold'),
+      'backup release': change(() => releaseBackup(saasctl, backup), 'backup.release'),
+      'backup prune': change(() => pruneBackups(saasctl, undefined, wait), 'backup.prune'),
+      'fleet backup': change(async () => {
+        const { id: tenantId, slug } = await mustFind(catalog, 'beta')
+        await askForFleet(saasctl, [{ tenantId, slug }])
+      }, 'fleet.backup'),
       'tenant delete': change(() => deleteTenant(saasctl, 'beta', wait), 'tenant.delete'),
       'tenant undelete': change(() => undeleteTenant(saasctl, 'beta', wait), 'tenant.activate', 'tenant.undelete'),
-      'tenant delete --now': change(() => purgeTenant(saasctl, 'beta', wait), 'tenant.purge', 'tenant.purged'),
+      'tenant delete --now': change(
+        () => purgeTenant(saasctl, 'beta', wait),
+        'tenant.backed-up',
+        'tenant.purge',
+        'tenant.purged'
+      ),
       'tenant delete without grace': change(
         () => deleteTenant(saasctl, 'alpha-two', { ...wait, graceSeconds: 0 }),
         'tenant.delete'

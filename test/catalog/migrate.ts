@@ -209,7 +209,10 @@ if (!(await skipWithoutPostgres(t))) {
 
       for (const [role, may] of [
         ['router', ['saasctl.instance', 'saasctl.route', 'saasctl.route_hostname']],
-        ['auditor', ['saasctl.audit_chain', 'saasctl.audit_event', 'saasctl.audit_payload', 'saasctl.instance']]
+        [
+          'auditor',
+          ['saasctl.audit_chain', 'saasctl.audit_event', 'saasctl.audit_payload', 'saasctl.backup', 'saasctl.instance']
+        ]
       ] as const) {
         const client = await connect(role)
         const reads = new Set<string>()

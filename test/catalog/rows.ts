@@ -66,8 +66,13 @@ const tables: Record<string, { table: string; without?: Record<string, string> }
   PlanRow: { table: 'plan' },
   TenantRow: {
     table: 'tenant',
-    without: { status_before_delete: 'read by the undelete alone', cache_version: 'routers read it' }
+    without: {
+      status_before_delete: 'read by the undelete alone',
+      cache_version: 'routers read it',
+      held: 'routers read it, as a status'
+    }
   },
+  BackupRow: { table: 'backup' },
   DatabaseRow: {
     table: 'database',
     without: { dropped_at: 'for people who read the table', schema_stamp: 'read and written by who verifies a fleet' }
@@ -266,7 +271,7 @@ if (!(await skipWithoutPostgres(t))) {
         () => change(`${voidCaches} (select tenant_id from saasctl.placement where database_id = $1)`)
       ],
       ['where the server lives', 1, () => updateServer(saasctl, 'main', { host: 'localhost' })],
-      ['purge: closed, homeless, gone', 3, () => purgeTenant(saasctl, 'initrode', wait)]
+      ['purge: closed, homeless, gone', 3, () => purgeTenant(saasctl, 'initrode', { ...wait, backup: false })]
     ]
     let { revision } = tenant
     for (const [what, count, act] of changes) {

@@ -7,6 +7,7 @@ import { ownerVerbs } from '../../src/engines/mysql/recipe.js'
 import { addServer } from '../../src/servers/add.js'
 import { startVerb } from './child.js'
 import { controlPlane } from './control-plane.js'
+import { auditBackups } from './fleet/backups.js'
 import { fleetAudit } from './fleet-audit.js'
 import { type KillPoint, killPoints } from './kill-points.js'
 import { type MariadbServer, mysqlControlLogin, startMariadb } from './mariadb-server.js'
@@ -139,16 +140,22 @@ export async function killAndRecover(stage: KillStage, point: KillPoint, success
     killed: signal === 'SIGKILL',
     kind: ended.kind,
     status: ended.status,
-    findings: await fleetAudit(plane, { mysql: stage.mysql })
+    findings: [...(await fleetAudit(plane, { mysql: stage.mysql })), ...(await auditBackups(saasctl))]
   }
 }
 
 /** One sub-test for each point of each kind. Every fourth is taken over by a worker instead of the next command. */
-export async function testKillPoints(root: Test, stage: KillStage, kindNames: string[]): Promise<void> {
+export async function testKillPoints(
+  root: Test,
+  stage: KillStage,
+  kindNames: string[],
+  isPicked: (index: number) => boolean = () => true
+): Promise<void> {
   // A root test ends by itself when no sub-test of its is under way; one that is async lasts as long as its promise.
   await root.test('killed at any point of any step, an operation is finished or taken back whole', async test => {
     for (const name of kindNames) {
       for (const [index, point] of (await killPoints(name)).entries()) {
+        if (!isPicked(index)) continue
         const successor = index % 4 === 3 ? 'worker' : 'next process'
         const how = point.ends === 'succeeded' ? 'finished' : 'taken back whole'
         await test.test(

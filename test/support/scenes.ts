@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { backupTenant } from '../../src/backups/backup.js'
 import type { Json } from '../../src/canonical.js'
+import { latestBackup } from '../../src/catalog/backups.js'
 import { openRollout } from '../../src/catalog/rollouts.js'
 import { findTenant } from '../../src/catalog/tenants.js'
 import { mustFindExport } from '../../src/exports/create.js'
@@ -61,6 +63,29 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
     await doVerb(saasctl, 'create', { slug })
     return { verb: 'purge', argument: { slug } }
   },
+  'tenant.restore': async stage => ({ verb: 'restore', argument: { slug: await backedUp(stage) } }),
+  'tenant.restore.undo': async stage => {
+    const slug = await backedUp(stage)
+    await doVerb(stage.saasctl, 'restore', { slug })
+    return { verb: 'undo', argument: { slug } }
+  },
+  'tenant.clone': async stage => ({ verb: 'clone', argument: { slug: await tenant(stage, 'active'), as: newSlug() } }),
+  'tenant.clone.held': async stage => ({
+    verb: 'clone',
+    argument: { slug: await tenant(stage, 'active'), as: newSlug(), hold: true }
+  }),
+  'tenant.backup': async stage => ({ verb: 'backup', argument: { slug: await tenant(stage, 'active') } }),
+  'backup.verify': async stage => {
+    const found = await findTenant(stage.saasctl.catalog, await tenant(stage, 'active'))
+    const latest = () => latestBackup(stage.saasctl.catalog, found?.id ?? '')
+    if (!(await latest())) await doVerb(stage.saasctl, 'backup', { slug: found?.slug ?? '' })
+    return { verb: 'verify', argument: { backup: (await latest())?.id ?? '' } }
+  },
+  'backup.prune': async stage => {
+    const slug = await tenant(stage, 'active')
+    for (const keep of [0, 0]) await doVerb(stage.saasctl, 'backup', { slug, keep })
+    return { verb: 'prune', argument: {} }
+  },
   'tenant.adopt': async ({ foreignDatabase }) => ({
     verb: 'adopt',
     argument: { slug: newSlug(), database: await foreignDatabase() }
@@ -111,6 +136,14 @@ async function tenant({ saasctl }: Stage, wanted: 'active' | 'suspended' | 'dele
   if ((await status()) === 'suspended' && wanted !== 'suspended') await doVerb(saasctl, 'resume', { slug })
   if (wanted === 'suspended' && (await status()) === 'active') await doVerb(saasctl, 'suspend', { slug })
   if (wanted === 'deleted') await doVerb(saasctl, 'delete', { slug })
+  return slug
+}
+
+/** The usual tenant, with a backup. */
+async function backedUp(stage: Stage): Promise<string> {
+  const slug = await tenant(stage, 'active')
+  const { id = '' } = (await findTenant(stage.saasctl.catalog, slug)) ?? {}
+  if (!(await latestBackup(stage.saasctl.catalog, id))) await backupTenant(stage.saasctl, slug, { wait: true })
   return slug
 }
 

@@ -1,3 +1,6 @@
+import { backupTenant } from '../../src/backups/backup.js'
+import { pruneBackups } from '../../src/backups/prune.js'
+import { verifyBackup } from '../../src/backups/verify.js'
 import type { Json } from '../../src/canonical.js'
 import type { OperationRow } from '../../src/catalog/operations.js'
 import { listServers } from '../../src/catalog/servers.js'
@@ -9,6 +12,9 @@ import { importExport } from '../../src/exports/import.js'
 import { checkMigrations } from '../../src/migrations/check.js'
 import { resumeOperation } from '../../src/operations/inspect.js'
 import type { ProgressLine } from '../../src/operations/run.js'
+import { cloneTenant } from '../../src/restores/clone.js'
+import { restoreTenant } from '../../src/restores/restore.js'
+import { undoRestore } from '../../src/restores/undo.js'
 import { operationsOfRollout, startRollout } from '../../src/rollouts/control.js'
 import { planRollout } from '../../src/rollouts/plan.js'
 import { rehearseRollout } from '../../src/rollouts/rehearse.js'
@@ -65,6 +71,13 @@ export const verbs = {
     const wish = { direction: argument['direction'] === 'down' ? 'down' : 'up', to: null } as const
     return migrateTenant(saasctl, slugOf(argument), wish, { wait: true, onProgress })
   },
+  restore: (saasctl, argument, onProgress) => restoreTenant(saasctl, slugOf(argument), {}, { wait: true, onProgress }),
+  undo: (saasctl, argument, onProgress) =>
+    undoRestore(saasctl, slugOf(argument), { discardWrites: true }, { wait: true, onProgress }),
+  clone: (saasctl, argument, onProgress) => {
+    const wish = { as: String(argument['as']), hold: argument['hold'] === true }
+    return cloneTenant(saasctl, slugOf(argument), wish, { wait: true, onProgress })
+  },
   build: (saasctl, argument, onProgress) =>
     buildTemplate(
       saasctl,
@@ -100,6 +113,13 @@ export const verbs = {
     )
     return saasctl.operations.follow(started, { onProgress })
   },
+  backup: (saasctl, argument, onProgress) => {
+    const keepSeconds = argument['keep'] === undefined ? undefined : Number(argument['keep'])
+    return backupTenant(saasctl, slugOf(argument), { wait: true, onProgress, keepSeconds })
+  },
+  verify: (saasctl, argument, onProgress) =>
+    verifyBackup(saasctl, String(argument['backup']), { wait: true, onProgress }),
+  prune: (saasctl, _, onProgress) => pruneBackups(saasctl, undefined, { wait: true, onProgress }),
   check: (saasctl, _, onProgress) => checkMigrations(saasctl, saasctl.config.template, { onProgress }),
   /** Forgets what it knew, so that the schema is read anew. */
   reference: async (saasctl, _, onProgress) => {

@@ -138,7 +138,7 @@ t.test('every problem of every file is told at once, with its path', async t => 
     })
   })
   t.strictSame(await problems(t, loadTemplates(folder)), [
-    'plans.json: basic.colour is not known; use displayName, limits, requests, features, quotas',
+    'plans.json: basic.colour is not known; use displayName, limits, requests, features, quotas, backup',
     'plans.json: basic.limits.connections is 1, but must be a whole number from 2 to 10000',
     'plans.json: basic.limits.statementTimeoutMs is "5s", but must be a whole number from 1 to 86400000 or null',
     'plans.json: basic.limits.idleInTransactionMs is 0.5, but must be a whole number from 1 to 86400000 or null',

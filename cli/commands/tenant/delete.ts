@@ -14,6 +14,7 @@ interface Options extends SelectorFlags {
   reason?: string
   confirm?: string[]
   dryRun?: true
+  backup: boolean
 }
 
 /** A shorter grace is over before anybody could think better of it, so it is asked about like `--now`. */
@@ -30,6 +31,7 @@ export function addDelete(noun: Command): void {
     .option('--now', 'drop its database at once: nothing can come back')
     .option('--confirm <slug>', 'agrees to the loss, for scripts; several with commas', collectNames)
     .option('--reason <text>', 'for the audit trail')
+    .option('--no-backup', 'no last backup before its database is dropped')
     .option('--dry-run', 'print the steps and change nothing')
   selectorFlags(remove).action(withSaasctl(deleteTenants))
   verb(noun, 'undelete <slug>', 'Bring a deleted tenant back', ['tenant undelete acme'])
@@ -43,21 +45,28 @@ async function deleteTenants(session: Session, options: Options, slugs: string[]
   if (options.dryRun) return printSteps(session, options.now ? 'tenant.purge' : 'tenant.delete', chosen)
   const forGood = options.now === true || (options.grace ?? shortGraceMs) < shortGraceMs
   for (const slug of forGood ? chosen : []) {
-    await confirmLoss(`Tenant ${slug} and all of its data will be gone for good.`, slug, options.confirm ?? [])
+    await confirmLoss(lossOf(slug, options.backup), slug, options.confirm ?? [])
   }
   await (options.now ? purge(session, chosen, options) : softDelete(session, chosen, options))
 }
 
-async function purge(session: Session, slugs: string[], { reason }: Options): Promise<void> {
-  const { purgeTenant } = await import('../../../src/tenants/purge.js')
-  await onTenants(session, slugs, 'purged', (slug, wait) => purgeTenant(session.saasctl, slug, { ...wait, reason }))
+function lossOf(slug: string, backup: boolean): string {
+  const kept = backup ? '; a last backup is made and kept for a while' : ' without a last backup'
+  return `Tenant ${slug} and all of its data will be gone for good${kept}.`
 }
 
-async function softDelete(session: Session, slugs: string[], { reason, grace }: Options): Promise<void> {
+async function purge(session: Session, slugs: string[], { reason, backup }: Options): Promise<void> {
+  const { purgeTenant } = await import('../../../src/tenants/purge.js')
+  await onTenants(session, slugs, 'purged', (slug, wait) =>
+    purgeTenant(session.saasctl, slug, { ...wait, reason, ...(!backup && { backup }) })
+  )
+}
+
+async function softDelete(session: Session, slugs: string[], { reason, grace, backup }: Options): Promise<void> {
   const { deleteTenant } = await import('../../../src/tenants/delete.js')
   const graceSeconds = grace === undefined ? undefined : grace / 1000
   await onTenants(session, slugs, 'deleted', async (slug, wait) => {
-    const outcome = await deleteTenant(session.saasctl, slug, { ...wait, reason, graceSeconds })
+    const outcome = await deleteTenant(session.saasctl, slug, { ...wait, reason, graceSeconds, finalBackup: backup })
     const { slug: name, purgeAt } = outcome.tenant
     if (purgeAt)
       session.progress.notice(`${name} is purged at ${minute(purgeAt)}; until then: saasctl tenant undelete ${name}`)

@@ -17,7 +17,8 @@ export async function stuckTenants(q: Queryable): Promise<Stuck[]> {
     `select t.id, t.slug, t.status, exists (select from saasctl.placement p where p.tenant_id = t.id) as placed,
        ${beforeAdoption('t')} as "fromBefore"
      from saasctl.tenant t where t.status in ('creating', 'purging')
-       and not exists (select from saasctl.operation o where o.tenant_id = t.id and o.status in ${open}) order by t.slug`
+       and not exists (select from saasctl.operation o
+         where (o.tenant_id = t.id or o.subject = 'tenant:' || t.id) and o.status in ${open}) order by t.slug`
   )
 }
 

@@ -20,7 +20,7 @@ import { answerOf } from './errors.js'
 import { enterFence, sessionName } from './fence.js'
 import { furnishDatabase } from './furnish.js'
 import { setLimits } from './limits.js'
-import { closeLogins, dropLogins, makeLogins, openLogins, setPasswords } from './logins.js'
+import { closeLogins, dropLogins, letOwnerHaveApps, makeLogins, openLogins, setPasswords } from './logins.js'
 import { freeMigrationLock } from './migration-lock.js'
 import { PostgresOwnerSession } from './owner-session.js'
 import { restore } from './restore.js'
@@ -73,7 +73,7 @@ export class PostgresActingSession implements ActingSession {
     await this.#fenced(async () => {
       const inside = await this.#inside(names, owner)
       try {
-        await restore(inside, names, stream, options)
+        await restore(inside, names, stream, options, () => letOwnerHaveApps(this.#session, names))
       } finally {
         await inside.end()
       }

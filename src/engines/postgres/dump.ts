@@ -1,32 +1,39 @@
+import { databaseIdOf } from '../../names.js'
 import { authorityFile } from '../authority-file.js'
 import { startTool } from '../child.js'
 import type { Dump, DumpFacts, DumpOptions } from '../dump.js'
-import type { Credentials, ServerAddress } from '../engine.js'
+import type { Credentials, DatabaseNames, ServerAddress } from '../engine.js'
 import { toolFailed, toolStream } from '../tool-stream.js'
 import { scrub } from './errors.js'
+import { CUSTOM } from './format.js'
 import { SCHEMA } from './furnish.js'
 import { Moment } from './moment.js'
+import { namesOf } from './names.js'
+import { ownedByApp } from './owned-by-app.js'
 import { shell } from './shell.js'
-import { findDumpTool, missing } from './tools.js'
+import { findDumpTool, installHint, missing } from './tools.js'
 
-/** pg_dump's custom format, which says its own version. */
-export const CUSTOM = 'pg-custom'
+export interface Dumping {
+  database: string
+  owner: Credentials
+  /** Lets the owner have what the app owns. */
+  lend: (names: DatabaseNames) => Promise<void>
+}
 
 /**
  * Dumps a database with pg_dump as its owner, read-only, in a snapshot that a second session counts in at the same time.
  */
 export async function dump(
   server: ServerAddress,
-  database: string,
-  owner: Credentials,
+  { database, owner, lend }: Dumping,
   { signal, path }: DumpOptions
 ): Promise<Dump> {
   signal.throwIfAborted()
   const moment = await Moment.hold(server, database, owner)
   try {
+    if (await ownedByApp(moment.session)) await lend(namesOf(databaseIdOf(database) ?? ''))
     const tool = await findDumpTool(path, moment.session.major)
-    if (!tool)
-      throw missing(moment.session.version, `No pg_dump of ${moment.session.major} or newer is on this machine.`)
+    if (!tool) return await withoutTool(server, database, owner, { moment, signal })
     const { env, remove } = await environmentOf(server, database, owner)
     const child = startTool(tool.path, argumentsOf(moment.snapshot), env)
     const name = `pg_dump ${tool.version}`
@@ -43,6 +50,20 @@ export async function dump(
     moment.release()
     throw error
   }
+}
+
+/** Any server that the program in WASM knows needs no other; a newer one needs its own. */
+async function withoutTool(
+  server: ServerAddress,
+  database: string,
+  owner: Credentials,
+  { moment, signal }: { moment: Moment; signal: AbortSignal }
+): Promise<Dump> {
+  const { major } = moment.session
+  const { NEWEST_MAJOR } = await import('./portable/schema.js')
+  if (major > NEWEST_MAJOR) throw missing(major, `No pg_dump of ${major} or newer is on this machine.`)
+  const { portableDump } = await import('./portable/dump.js')
+  return portableDump(server, database, owner, { moment, signal, install: installHint(major) })
 }
 
 const argumentsOf = (snapshot: string): string[] => [

@@ -44,6 +44,11 @@ export class Moment {
     return facts
   }
 
+  /** Lets go of it in the middle of something. */
+  abandon(): void {
+    this.session.destroy()
+  }
+
   /** Lets go of it. A question that is still under way is not waited for. */
   release(): void {
     if (this.#asking) {

@@ -1,4 +1,5 @@
-import type { DatabaseNames, Engine, Fence, ServerAccess } from '../engine.js'
+import type { DumpOptions } from '../dump.js'
+import type { Credentials, DatabaseNames, Engine, Fence, ServerAccess } from '../engine.js'
 import { PostgresActingSession } from './acting.js'
 import { check } from './check.js'
 import { ControlSessions } from './control-sessions.js'
@@ -12,6 +13,7 @@ import { identify } from './identity.js'
 import { appliedMigrations } from './ledger.js'
 import { lint } from './lint/lint.js'
 import { checkDump } from './load.js'
+import { letOwnerHaveApps } from './logins.js'
 import { look } from './look.js'
 import { namesOf } from './names.js'
 import { probe } from './probe.js'
@@ -36,7 +38,6 @@ export class PostgresEngine implements Engine {
   readonly readRows = readRows
   readonly describe = describe
   readonly repair = repair
-  readonly dump = dump
   readonly adoptedNames = namesOf
   readonly survey = survey
   readonly checkDump = checkDump
@@ -62,6 +63,11 @@ export class PostgresEngine implements Engine {
 
   state(server: ServerAccess, names: DatabaseNames) {
     return this.#sessions.use(server, session => stateOf(session, names))
+  }
+
+  dump(server: ServerAccess, database: string, owner: Credentials, options: DumpOptions) {
+    const lend = (names: DatabaseNames) => this.#sessions.use(server, session => letOwnerHaveApps(session, names))
+    return dump(server, { database, owner, lend }, options)
   }
 
   enter(server: ServerAccess, fence: Fence) {

@@ -93,13 +93,17 @@ export class Session {
     }
   }
 
-  /** One COPY … TO STDOUT. The session is free again when the stream has ended. */
-  async copyOut(sql: string, take: (rows: Readable) => Promise<void>): Promise<void> {
+  /** What one COPY … TO STDOUT gives. The session is free again when all of it was read. */
+  async *copyOut(sql: string): AsyncGenerator<Buffer> {
     const { to } = await import('pg-copy-streams')
+    const rows = this.#client.query(to(sql))
+    const watch = this.#watch()
     try {
-      await this.#watched(take(this.#client.query(to(sql))))
+      for await (const chunk of rows) yield chunk as Buffer
     } catch (error) {
       throw this.#translated(error)
+    } finally {
+      clearInterval(watch)
     }
   }
 
@@ -145,14 +149,18 @@ export class Session {
 
   /** A statement may take as long as it likes while the server is at it; a session that is gone ends with an error. */
   async #watched<Answer>(answer: Promise<Answer>): Promise<Answer> {
-    const watch = setInterval(async () => {
-      if (!(await this.#isAlive())) this.destroy()
-    }, SILENCE_MS)
+    const watch = this.#watch()
     try {
       return await answer
     } finally {
       clearInterval(watch)
     }
+  }
+
+  #watch(): NodeJS.Timeout {
+    return setInterval(async () => {
+      if (!(await this.#isAlive())) this.destroy()
+    }, SILENCE_MS)
   }
 
   #translated(error: unknown) {

@@ -23,10 +23,10 @@ export async function findDumpTool(path: string, serverMajor: number): Promise<T
   return fitting.sort((a, b) => majorOf(a) - majorOf(b))[0]
 }
 
-/** TOOL_MISSING, with the packages that have what is missing. */
-export function missing(serverVersion: string, why: string): SaasctlError {
-  const major = Number.parseInt(serverVersion, 10)
-  return new SaasctlError('TOOL_MISSING', why, {
-    hint: `Install postgresql-client-${major} (Debian) or libpq or postgresql@${major} (Homebrew), then try again.`
-  })
+/** The packages that have what is missing. */
+export const installHint = (major: number): string =>
+  `Install postgresql-client-${major} (Debian) or postgresql@${major} (Homebrew), then try again.`
+
+export function missing(major: number, why: string): SaasctlError {
+  return new SaasctlError('TOOL_MISSING', why, { hint: installHint(major) })
 }

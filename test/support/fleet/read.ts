@@ -82,7 +82,8 @@ export async function readFleet(saasctl: Saasctl): Promise<Fleet> {
 export const isLive = ({ state }: FleetDatabase) => state !== 'dropped'
 
 /** Which logins a database that nothing works on must have open. */
-export function openLogins({ kind, tenant }: FleetDatabase): LoginRole[] {
+export function openLogins({ kind, tenant, state }: FleetDatabase): LoginRole[] {
+  if (state === 'retired') return []
   if (kind === 'template') return ['owner']
   if (tenant?.status === 'suspended') return ['owner', 'readonly']
   if (tenant?.status === 'deleted') return []

@@ -13,10 +13,17 @@ import { LargeObjects } from './large-objects.js'
  * it cannot: the roles of this database take the places of those that are named in it, what is ours stays out, and no
  * right is there that the archive does not give.
  */
-export async function playArchive(session: Session, names: DatabaseNames, stream: Readable): Promise<void> {
+export async function playArchive(
+  session: Session,
+  names: DatabaseNames,
+  stream: Readable,
+  lend: () => Promise<void>
+): Promise<void> {
   const bytes = new Bytes(stream)
   const head = await bytes.parse(readHead)
-  const player = new Player(session, new Roles(head, names), head, new Blocks(bytes, head))
+  const roles = new Roles(head, names)
+  if (head.entries.some(entry => roles.owner(entry) !== undefined)) await lend()
+  const player = new Player(session, roles, head, new Blocks(bytes, head))
   await session.run(`BEGIN; ${settings}; ${bare(names, head)}`)
   await player.play()
   await session.run('COMMIT')

@@ -1,0 +1,147 @@
+import { Readable } from 'node:stream'
+import { backupKeyOf, latestBackup, type MadeBackup } from '../catalog/backups.js'
+import { knownChecksums, templateById } from '../catalog/templates.js'
+import { findTenant, type PlacedTenant } from '../catalog/tenants.js'
+import type { DatabaseParts } from '../databases/work.js'
+import type { DumpFacts } from '../engines/dump.js'
+import { SaasctlError } from '../errors.js'
+import { packageVersion } from '../version.js'
+import { type Manifest, sealManifest } from './manifest.js'
+import { objectsOf, removeObjects, takeBackObjects } from './names.js'
+import { type Expected, transferProgress } from './progress.js'
+import { makeTenantKey, readTenantKey, type TenantKey } from './tenant-key.js'
+import { type Archived, writeArchive } from './write.js'
+
+export interface BackupWish {
+  id: string
+  tenantId: string
+  /** The store's address. */
+  store: string
+  /** Of the operation that makes it. */
+  epoch: number
+}
+
+/**
+ * Dumps the database and stores it with its manifest, which comes last: content without one is no backup. Whatever an
+ * earlier attempt left is removed first, and a failure leaves nothing.
+ */
+export async function takeBackup(
+  parts: DatabaseParts,
+  wish: BackupWish,
+  progress: (sentence: string) => void,
+  signal: AbortSignal
+): Promise<MadeBackup> {
+  const { tools, database } = parts
+  const { id, tenantId } = wish
+  const [store, key, tenant, expected] = await Promise.all([
+    tools.stores.open(wish.store),
+    keyFor(parts, tenantId),
+    findTenant(tools.catalog, tenantId),
+    expectedOf(parts, tenantId)
+  ])
+  if (!tenant) throw new SaasctlError('TENANT_NOT_FOUND', `The catalog has no tenant ${tenantId}.`)
+  await removeObjects(store, tenantId, id)
+  const names = objectsOf(tenantId, id, wish.epoch)
+  const takenAt = new Date()
+  try {
+    const owner = await parts.logins.credentials('owner')
+    // Nothing migrates a tenant while it is backed up: what is applied now is what the dump will hold.
+    const applied = await parts.engine.appliedMigrations(parts.access, database.name, owner)
+    const dump = await parts.engine.dump(parts.access, database.name, owner, { signal, path: tools.path })
+    const archived = await writeArchive(dump.stream, {
+      store,
+      name: names.content,
+      key,
+      backup: id,
+      signal,
+      expectedBytes: expected?.bytes,
+      onBytes: transferProgress(progress, expected)
+    })
+    const facts = await dump.facts
+    const manifest = await describe(parts, { id, tenant, takenAt, archived, facts, applied })
+    await store.put(names.manifest, Readable.from([sealManifest(key, manifest)]), { signal })
+    return made(manifest, names.manifest, key)
+  } catch (error) {
+    await takeBackObjects(Promise.resolve(store), tenantId, id)
+    // What was ended by the signal says so in many ways.
+    throw signal.aborted ? signal.reason : error
+  }
+}
+
+/** A key is made for the first backup alone. That the key of earlier ones is lost must be heard, not covered by a new one. */
+async function keyFor({ tools }: DatabaseParts, tenantId: string): Promise<TenantKey> {
+  const known = await backupKeyOf(tools.catalog, tenantId)
+  return known === undefined ? makeTenantKey(tools.keys, tenantId) : readTenantKey(tools.keys, tenantId, known)
+}
+
+async function expectedOf({ tools, database }: DatabaseParts, tenantId: string): Promise<Expected | undefined> {
+  const last = await latestBackup(tools.catalog, tenantId)
+  if (last?.bytes) return { bytes: last.bytes, atMost: false }
+  return database.bytes ? { bytes: database.bytes, atMost: true } : undefined
+}
+
+interface Taken {
+  id: string
+  tenant: PlacedTenant
+  takenAt: Date
+  archived: Archived
+  facts: DumpFacts
+  applied: Array<{ name: string }>
+}
+
+async function describe(parts: DatabaseParts, taken: Taken): Promise<Manifest> {
+  const { tools, database, server } = parts
+  const { tenant, archived, facts } = taken
+  const [template, checksums] = await Promise.all([
+    templateById(tools.catalog, database.templateId),
+    knownChecksums(tools.catalog, tenant.template, server.engine)
+  ])
+  const { name, bytes, sha256, salt, compression } = archived
+  return {
+    v: 1,
+    backup: taken.id,
+    takenAt: taken.takenAt.toISOString(),
+    program: packageVersion(),
+    tenant: {
+      id: tenant.id,
+      slug: tenant.slug,
+      displayName: tenant.displayName,
+      plan: tenant.plan,
+      template: tenant.template,
+      templateVersion: template?.version ?? 0,
+      labels: tenant.labels,
+      region: tenant.region
+    },
+    database: {
+      id: database.id,
+      name: database.name,
+      engine: server.engine,
+      server: server.name,
+      serverVersion: facts.serverVersion
+    },
+    format: facts.format,
+    tool: facts.tool,
+    compression,
+    object: { name, bytes, sha256, salt },
+    rows: facts.rows,
+    fingerprint: facts.fingerprint,
+    migration: taken.applied.at(-1)?.name ?? null,
+    migrationsChecksum: database.migrationsChecksum,
+    migrations: taken.applied.map(({ name }) => ({ name, checksum: checksums.get(name) ?? null }))
+  }
+}
+
+function made(manifest: Manifest, name: string, key: TenantKey): MadeBackup {
+  return {
+    id: manifest.backup,
+    object: manifest.object.name,
+    manifest: name,
+    keyId: key.id,
+    bytes: manifest.object.bytes,
+    rowCount: Object.values(manifest.rows).reduce((sum, rows) => sum + rows, 0),
+    format: manifest.format,
+    tool: manifest.tool,
+    migration: manifest.migration,
+    takenAt: new Date(manifest.takenAt)
+  }
+}

@@ -1,0 +1,28 @@
+import type { Step } from '../operations/kind.js'
+import type { BesideWork } from './work.js'
+
+/** Making a database beside another from what was dumped, as a list a reader can say aloud. Nobody is sent to it yet. */
+export const besideSteps: ReadonlyArray<Step<BesideWork>> = [
+  {
+    name: 'make logins',
+    act: async ({ session, names, logins, database }) =>
+      session.makeLogins({ names, passwords: await logins.passwords(), limits: database.limits }),
+    undo: ({ session, names }) => session.dropLogins(names)
+  },
+  {
+    name: 'fill and compare',
+    act: (work, _, signal) => work.fill(signal),
+    commit: (tx, work) => work.recordFilled(tx),
+    undo: ({ session, names }) => session.dropDatabase(names)
+  },
+  { name: 'migrate', act: (work, progress) => work.migrate(progress) },
+  {
+    name: 'open and look',
+    act: async work => {
+      const app = await work.appLogins()
+      await work.session.openLogins(work.names, ['readonly', ...app])
+      if (app.length > 0) await work.look()
+    },
+    undo: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly'])
+  }
+]

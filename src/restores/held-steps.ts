@@ -1,0 +1,58 @@
+import { setSchema } from '../catalog/databases.js'
+import type { Step } from '../operations/kind.js'
+import { besideSteps } from './beside-steps.js'
+import { hold, letGo, REQUESTS_MS } from './hold-steps.js'
+import type { BesideWork } from './work.js'
+
+const [makeLogins, , , openAndLook] = besideSteps as [Step<BesideWork>, unknown, unknown, Step<BesideWork>]
+
+/** A copy that the server makes of a database that nobody is in: the tenant is held until it is there, and no longer. */
+export const heldSteps: ReadonlyArray<Step<BesideWork>> = [
+  makeLogins,
+  hold,
+  {
+    name: 'seal the source',
+    act: async ({ session, other }) => {
+      await session.closeLogins(other.names, ['app_a', 'app_b', 'readonly'], REQUESTS_MS)
+      await session.sealDatabase(other.names)
+    },
+    undo: openSource
+  },
+  {
+    name: 'copy',
+    act: async ({ session, names, other }) => {
+      await session.makeDatabase(names, { names: other.names, bytes: other.bytes })
+      await session.guardDatabase(names)
+    },
+    undo: ({ session, names }) => session.dropDatabase(names)
+  },
+  {
+    name: 'let the source go',
+    act: async work => {
+      await openSource(work)
+      await letGo(work)
+    }
+  },
+  {
+    name: 'hand over',
+    act: async work => {
+      const { session, names, database, other } = work
+      await session.furnishDatabase({
+        names,
+        databaseId: database.id,
+        owner: await work.logins.credentials('owner'),
+        from: { names: other.names, owner: await other.logins.credentials('owner') }
+      })
+      await session.setLimits(names, database.limits)
+    },
+    commit: (tx, { database, other }) =>
+      setSchema(tx, database.id, { ...other.schema, migrationsChecksum: other.schema.migrationsChecksum ?? '' })
+  },
+  openAndLook
+]
+
+async function openSource(work: BesideWork): Promise<void> {
+  const { session, other } = work
+  await session.unsealDatabase(other.names)
+  await session.openLogins(other.names, ['owner', 'readonly', ...(await work.otherAppLogins())])
+}

@@ -1,0 +1,202 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import pg from 'pg'
+import t, { type Test } from 'tap'
+import { loadSakila } from '../../examples/sakila.js'
+import { dumpOf, lookInto, play, restoreOf } from '../support/dump-and-restore.js'
+import { type RunningPostgres, startPostgres } from '../support/postgres-engine.js'
+import { drop, make, type Planned } from '../support/real-engines.js'
+import { scratch, skipWithoutPostgres } from '../support/servers.js'
+
+if (!(await skipWithoutPostgres(t))) {
+  const running = await startPostgres({})
+  t.teardown(() => running.stop())
+  const made = async (t: Test, ...statements: string[]) => {
+    const planned = await make(running)
+    t.teardown(() => drop(running, planned))
+    for (const sql of statements) await running.query(planned.names.database, planned.as('owner'), sql)
+    return planned
+  }
+  const superusers = async () =>
+    (await running.admin('select rolname from pg_roles where rolsuper order by 1')).map(({ rolname }) => rolname)
+
+  await t.test(
+    'names that are commands, and functions that reach for power, gain nothing by dump and restore',
+    async t => {
+      const evil = await made(
+        t,
+        `create table "x
+\\! touch /tmp/saasctl-was-here
+alter role current_user superuser; --" (id int)`,
+        `create function pwn(n int) returns int language plpgsql immutable as $$ begin
+         begin execute 'alter role ' || quote_ident(session_user) || ' superuser'; exception when others then null; end;
+         return n; end $$`,
+        'create table bait (id int check (pwn(id) > 0))',
+        'insert into bait values (1)',
+        'create index on bait (pwn(id))',
+        'create view lure as select pwn(id) from bait',
+        'create materialized view trap as select pwn(id) from bait',
+        `create function sprung() returns trigger language plpgsql as $$ begin perform pwn(1); return new; end $$`,
+        'create trigger sprung before insert on saasctl.pgmigrations for each row execute function sprung()',
+        `comment on table bait is E'\\n\\\\! touch /tmp/saasctl-was-here'`
+      )
+      const before = await superusers()
+      const dumped = await dumpOf(running, evil)
+      const restored = await restoreOf(running, dumped)
+      t.teardown(() => drop(running, restored))
+      t.strictSame(await superusers(), before)
+      t.strictSame((await lookInto(running, restored)).rows, dumped.facts.rows)
+      await t.rejects(promisify(execFile)('ls', ['/tmp/saasctl-was-here']), 'no program was run')
+      const triggers = await running.query(
+        restored.names.database,
+        restored.as('owner'),
+        `select from pg_trigger where tgrelid = 'saasctl.pgmigrations'::regclass`
+      )
+      t.equal(triggers.length, 0, 'what was hung on our tables stays behind')
+    }
+  )
+
+  await t.test('nobody of the old database has a right in the restored one', async t => {
+    const planned = await made(t, 'create table notes (id int)')
+    const { app } = planned.names
+    await running.query(planned.names.database, planned.as('owner'), `create policy p on notes to ${app} using (true)`)
+    const restored = await restoreOf(running, await dumpOf(running, planned))
+    t.teardown(() => drop(running, restored))
+    const foreign = await running.admin(
+      `select r.rolname from pg_shdepend s join pg_database d on d.oid = s.dbid join pg_roles r on r.oid = s.refobjid
+       where d.datname = '${restored.names.database}' and s.refclassid = 'pg_authid'::regclass
+         and r.rolname !~ '^${restored.names.database}'`
+    )
+    t.strictSame(foreign, [])
+  })
+
+  await t.test('large objects of the application come back as its own', async t => {
+    const planned = await made(t)
+    const text = 'large '.repeat(200_000)
+    await running.query(planned.names.database, planned.as('app_a'), `select lo_from_bytea(4711, '${text}'::bytea)`)
+    const restored = await restoreOf(running, await dumpOf(running, planned))
+    t.teardown(() => drop(running, restored))
+    const [row] = await running.query(
+      restored.names.database,
+      restored.as('app_b'),
+      `select convert_from(lo_get(4711), 'UTF8') = '${text}' as same, lo_unlink(4711) as unlinked`
+    )
+    t.strictSame(row, { same: true, unlinked: 1 })
+  })
+
+  await t.test('rows that a policy hides even from their owner are refused, and not left out', async t => {
+    const planned = await made(
+      t,
+      'create table secrets (id int)',
+      'insert into secrets values (1)',
+      'alter table secrets enable row level security',
+      'alter table secrets force row level security'
+    )
+    await t.rejects(dumpOf(running, planned), { message: /row-level security.*secrets/ })
+  })
+
+  await t.test('a thousand tables come back', async t => {
+    const planned = await made(
+      t,
+      `do $$ begin for i in 1..1000 loop
+         execute format('create table t%s (id int primary key)', i); execute format('insert into t%s values (%s)', i, i);
+       end loop; end $$`
+    )
+    const dumped = await dumpOf(running, planned)
+    t.equal(Object.keys(dumped.facts.rows).length, 1000)
+    const restored = await restoreOf(running, dumped)
+    t.teardown(() => drop(running, restored))
+    t.strictSame((await lookInto(running, restored)).rows, dumped.facts.rows)
+  })
+
+  const sakila = process.env['SAKILA_DIR'] ?? ''
+  const skip = sakila === '' && 'SAKILA_DIR is not set'
+  await t.test('Sakila is the same whichever way it was dumped and restored', { skip }, async t => {
+    const planned = await made(t)
+    await connected(running, planned, client => loadSakila(client, sakila))
+    const contents = await contentOf(running, planned)
+    const native = await dumpOf(running, planned)
+    const portable = await dumpOf(running, planned, { path: '' })
+    t.strictSame(portable.facts.rows, native.facts.rows)
+    t.equal(portable.facts.fingerprint, native.facts.fingerprint)
+    for (const dumped of [native, portable]) {
+      const restored = await restoreOf(running, dumped)
+      t.teardown(() => drop(running, restored))
+      t.strictSame(await contentOf(running, restored), contents, `${dumped.facts.tool}, by us`)
+      t.match(await lookInto(running, restored), { rows: native.facts.rows, fingerprint: native.facts.fingerprint })
+      // What is ours is in the archive too, and a restore by hand has no use for the one that is there.
+      const byTool = await made(t, 'drop schema saasctl cascade')
+      await byPgRestore(running, byTool, dumped.bytes)
+      t.strictSame(
+        await contentOf(running, byTool, Object.keys(contents)),
+        contents,
+        `${dumped.facts.tool}, by pg_restore`
+      )
+    }
+  })
+
+  await t.test('a restore that fails leaves nothing of itself', async t => {
+    const planned = await made(t, 'create table kept (id int)', 'insert into kept select generate_series(1, 99)')
+    const dumped = await dumpOf(running, planned)
+    const target = await made(t)
+    await t.rejects(play(running, target, dumped.bytes.subarray(0, dumped.bytes.length - 9), dumped.facts.format))
+    t.strictSame((await lookInto(running, target)).rows, {})
+  })
+}
+
+async function connected<Result>(
+  { server }: RunningPostgres,
+  { names, as }: Planned,
+  act: (client: pg.Client) => Promise<Result>
+): Promise<Result> {
+  const { login, password } = as('owner')
+  const client = new pg.Client({
+    host: server.host,
+    port: server.port,
+    database: names.database,
+    user: login,
+    password: password.reveal()
+  })
+  await client.connect()
+  try {
+    return await act(client)
+  } finally {
+    await client.end()
+  }
+}
+
+/** A hash of each table's rows, in whatever order they come. */
+async function contentOf(
+  running: RunningPostgres,
+  planned: Planned,
+  tables?: string[]
+): Promise<Record<string, string>> {
+  const hashes: Record<string, string> = {}
+  for (const name of tables ?? Object.keys((await lookInto(running, planned)).rows)) {
+    const [row] = await running.query(
+      planned.names.database,
+      planned.as('owner'),
+      `select md5(coalesce(string_agg(md5(r::text), '' order by md5(r::text)), '')) as hash from ${name} r`
+    )
+    hashes[name] = String(row?.['hash'])
+  }
+  return hashes
+}
+
+/** As anybody would who has an archive and no saasctl. */
+async function byPgRestore({ server }: RunningPostgres, { names, as }: Planned, bytes: Buffer): Promise<void> {
+  const folder = await mkdtemp(join(scratch, 'saasctl-archive.'))
+  try {
+    const file = join(folder, 'archive')
+    await writeFile(file, bytes)
+    const { login, password } = as('owner')
+    const args = ['-1', '-O', '-x', '-h', server.host, '-p', String(server.port)]
+    await promisify(execFile)('pg_restore', [...args, '-U', login, '-d', names.database, file], {
+      env: { PATH: process.env['PATH'], PGPASSWORD: password.reveal() }
+    })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
