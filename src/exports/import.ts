@@ -57,7 +57,7 @@ export const exportImport: Kind<ImportInput, ImportWork> = {
   result: ({ rows }) => ({ rows }),
   // Half of somebody's data under a new name is worse than none: it goes, and a worker clears it away.
   failed: async (tx, { input, error }) => {
-    await markDeleted(tx, input.tenantId, 0)
+    await markDeleted(tx, input.tenantId, 0, false)
     tx.audit(tenantEvent(input.tenantId, 'export.import.failed', { code: error?.code }))
   }
 }

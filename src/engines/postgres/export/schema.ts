@@ -18,10 +18,10 @@ export async function schemaSql(
 ): Promise<string> {
   signal.throwIfAborted()
   const session = await connect(server, { database, as: owner, applicationName: 'saasctl/export' })
-  const { version, major } = session
+  const { major } = session
   session.leave()
   const tool = await findDumpTool(path, major)
-  if (!tool) throw missing(version, `No pg_dump of ${major} or newer is on this machine.`)
+  if (!tool) throw missing(major, `No pg_dump of ${major} or newer is on this machine.`)
   const { env, remove } = await environmentOf(server, database, owner)
   const rules = ['--schema-only', '--no-password', '--no-owner', '--no-privileges', '--no-tablespaces']
   const child = startTool(tool.path, [...rules, '--no-security-labels', `--exclude-schema=${SCHEMA}`], env)
