@@ -9,6 +9,8 @@ export class Interrupt {
   readonly #saasctl: Saasctl
   readonly #progress: Progress
   #following = false
+  #promise =
+    'Stopping at the next step; what was made is taken back. Ctrl-C again leaves it to "saasctl operation resume".'
 
   constructor(saasctl: Saasctl, progress: Progress) {
     this.#saasctl = saasctl
@@ -20,9 +22,10 @@ export class Interrupt {
     return this.#stop.signal
   }
 
-  /** From here on there is something to take back. */
-  follow(): void {
+  /** From here on there is something to take back, or what `promise` says. */
+  follow(promise = this.#promise): void {
     this.#following = true
+    this.#promise = promise
   }
 
   /** An operation is at work here; one that was seen after Ctrl-C is asked to stop like the others. */
@@ -41,7 +44,7 @@ export class Interrupt {
     if (!this.#following || this.signal.aborted) process.exit(130)
     this.#stop.abort()
     this.#cancelSeen().then(
-      () => this.#progress.notice(`${stopping} Ctrl-C again leaves it to "saasctl operation resume".`),
+      () => this.#progress.notice(this.#promise),
       (error: Error) => this.#progress.notice(`It could not be asked to stop: ${error.message}`)
     )
   }
@@ -51,5 +54,3 @@ export class Interrupt {
     await Promise.all([...this.#seen].map(operation => requestCancel(this.#saasctl.catalog, operation)))
   }
 }
-
-const stopping = 'Stopping at the next step; what was made is taken back.'

@@ -27,6 +27,21 @@ export class Progress {
     if (this.#flags.output === 'table') this.notice(`→ ${sentence}`)
   }
 
+  /** Whether there is a terminal to draw on, for a person who wants to see it. */
+  get draws(): boolean {
+    const { quiet, output } = this.#flags
+    return this.#stream.isTTY && !quiet && output === 'table'
+  }
+
+  get columns(): number {
+    return this.#stream.columns || 80
+  }
+
+  /** A line that the next one takes the place of. Only where `draws` says so. */
+  live(text: string): void {
+    if (this.draws) this.#show(text, false)
+  }
+
   step(label: string | undefined, line: ProgressLine): void {
     const { quiet, output } = this.#flags
     if (quiet) return

@@ -1,9 +1,10 @@
 // Breaks it in every way that the test suite knows, as often as there is time for, on every PostgreSQL of this machine:
 // a kill at every moment of every step of every kind of operation, every message to a server lost once, and kills at
-// random moments, of MariaDB too where it is. `npm run soak -- --kills 1000 --seed 7 --only points,messages,random,mysql`.
+// random moments, of MariaDB too where it is. `rollouts` rolls migrations out with workers that are killed all the while.
+// `npm run soak -- --kills 1000 --seed 7 --only points,messages,random,rollouts,mysql`.
 import { parseArgs } from 'node:util'
 
-const parts = ['points', 'messages', 'random', 'mysql']
+const parts = ['points', 'messages', 'random', 'rollouts', 'mysql']
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '100' },
@@ -27,6 +28,8 @@ const [
   { killAndRecover, killStage, mysqlKillStage },
   { randomFrom, randomKill },
   lose,
+  { fillFleet, rolloutWithKills },
+  { twoServers },
   { kinds }
 ] = await Promise.all([
   support('servers'),
@@ -35,6 +38,8 @@ const [
   support('kill-and-recover'),
   support('random-kill'),
   support('lose-each'),
+  support('rollout-kills'),
+  support('two-servers'),
   import(new URL('../dist/src/kinds.js', import.meta.url).href)
 ])
 
@@ -100,12 +105,29 @@ async function randomly(stageOf, title) {
   }
 }
 
+async function rollouts(binaries, title) {
+  const random = randomFrom(seed)
+  const stage = await twoServers({ binaries })
+  try {
+    await fillFleet(stage, 20)
+    for (let made = 0, round = 1; made < kills; round += 1) {
+      const found = await rolloutWithKills(stage, random, { workers: 3, longestMs: 700 })
+      made += found.kills
+      console.log(`${title}: rollout ${round} with ${found.kills} kills, seed ${seed}`)
+      told(`${title}: rollouts with workers killed`, found.findings)
+    }
+  } finally {
+    await stage.close()
+  }
+}
+
 const began = Date.now()
 for (const binaries of await postgresBinaries()) {
   const title = `PostgreSQL ${binaries.version}`
   if (only.includes('points')) await points(binaries, title)
   if (only.includes('messages')) await messages(binaries, title)
   if (only.includes('random')) await randomly(() => killStage(binaries), title)
+  if (only.includes('rollouts')) await rollouts(binaries, title)
 }
 if (only.includes('mysql')) {
   const [found] = await mysqlBinaries()
@@ -115,7 +137,7 @@ if (only.includes('mysql')) {
 
 const sum = pattern => [...counts].filter(([what]) => pattern.test(what)).reduce((total, [, count]) => total + count, 0)
 console.log(`
-${Math.round((Date.now() - began) / 1000)} s, seed ${seed}: ${sum(/: kills at/)} kills at steps, ${sum(/lost$/)} journeys with each message lost,
+${Math.round((Date.now() - began) / 1000)} s, seed ${seed}: ${sum(/: kills at/)} kills at steps, ${sum(/rollouts with/)} rollouts with workers killed, ${sum(/lost$/)} journeys with each message lost,
 ${sum(/random kills$/)} random kills and ${sum(/too late$/)} that came too late. ${troubles.length} things were not whole afterwards.`)
 for (const trouble of troubles) console.error(trouble)
 process.exitCode = troubles.length > 0 || counts.size === 0 ? 1 : 0

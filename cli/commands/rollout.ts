@@ -3,6 +3,8 @@ import type { RolloutView } from '../../src/rollouts/control.js'
 import { agree } from '../confirm.js'
 import { count } from '../flags.js'
 import { verb } from '../help.js'
+import { followRollout, printView } from '../rollout-follow.js'
+import { checkReports, type ReportFlags, reportFlags, writeReports } from '../rollout-report.js'
 import { type Session, withSaasctl } from '../session.js'
 import { plural } from '../text.js'
 import { isDry, plan, printPlan, rehearse, reportUnseen, type WishFlags, wishFlags, wishOf } from './rollout/plan.js'
@@ -14,19 +16,30 @@ export function rollout(noun: Command): void {
       'rollout plan -l plan=pro --to 0012_add_phone --gate "./smoke.sh"'
     ])
   ).action(withSaasctl(plan))
-  wishFlags(
-    verb(noun, 'start [id]', 'Start a plan, or plan and start at once', [
-      'rollout start 0198c5d2-…',
-      'rollout start --all --waves 10%,100%  # asks first'
-    ])
+  reportFlags(
+    wishFlags(
+      verb(noun, 'start [id]', 'Start a plan, or plan and start at once, and follow it', [
+        'rollout start 0198c5d2-…',
+        'rollout start --all --waves 10%,100%  # asks first',
+        'rollout start 0198c5d2-… --report rollout.json --junit rollout.xml'
+      ])
+    )
   ).action(withSaasctl(start))
   const one = (name: string, about: string) => verb(noun, `${name} <id>`, about, [`rollout ${name} 0198c5d2-…`])
-  one('show', 'Show a rollout with its waves and what failed').alias('status').alias('get').action(withSaasctl(show))
-  one('watch', 'Follow a rollout until it stops; Ctrl-C leaves it alone').action(withSaasctl(watch))
+  verb(noun, 'status [id]', 'Where the rollouts that are under way stand, and for how long still', [
+    'rollout status',
+    'rollout status 0198c5d2-…'
+  ]).action(withSaasctl(status))
+  reportFlags(one('show', 'Show a rollout with its waves and what failed')).alias('get').action(withSaasctl(show))
+  reportFlags(one('watch', 'Follow a rollout until it stops; Ctrl-C leaves it to the workers')).action(
+    withSaasctl(watch)
+  )
   one('pause', 'Begin no more tenants; what has begun is finished').action(withSaasctl(moved('pauseRollout')))
-  one('resume', 'Go on with a rollout that was paused or stopped').action(withSaasctl(moved('resumeRollout')))
+  reportFlags(one('resume', 'Go on with a rollout that was paused or stopped')).action(
+    withSaasctl(moved('resumeRollout'))
+  )
   one('abort', 'End a rollout; what is done stays').action(withSaasctl(moved('abortRollout')))
-  one('retry', 'Take the tenants that failed once more').action(withSaasctl(moved('retryRollout')))
+  reportFlags(one('retry', 'Take the tenants that failed once more')).action(withSaasctl(moved('retryRollout')))
   one('undo', 'Plan the way back for exactly the tenants that a rollout has migrated').action(withSaasctl(undo))
   verb(noun, 'list', 'List rollouts, newest first', ['rollout list'])
     .alias('ls')
@@ -34,8 +47,9 @@ export function rollout(noun: Command): void {
     .action(withSaasctl(list))
 }
 
-async function start(session: Session, flags: WishFlags, id: string | undefined): Promise<void> {
+async function start(session: Session, flags: WishFlags & ReportFlags, id: string | undefined): Promise<void> {
   if (isDry(flags)) return id === undefined ? plan(session, flags) : rehearse(session, flags, id)
+  await checkReports(flags)
   const { startRollout } = await import('../../src/rollouts/control.js')
   let chosen = id
   if (chosen === undefined) {
@@ -49,52 +63,28 @@ async function start(session: Session, flags: WishFlags, id: string | undefined)
   }
   const started = await startRollout(session.saasctl, chosen, { allow: flags.allow ?? [] })
   session.progress.notice(`Rollout ${started.id} has started.`)
-  await follow(session, started.id)
+  await followRollout(session, started.id, flags)
 }
 
-/** With a worker, `--no-wait` comes back at once; so does nothing else. */
-async function follow(session: Session, id: string): Promise<void> {
-  const { saasctl, flags, progress, interrupt } = session
-  if (!flags.wait) return progress.next(`Follow it with "saasctl rollout watch ${id}".`)
-  const { followRollout } = await import('../../src/rollouts/follow.js')
-  interrupt.follow()
-  const view = await followRollout(saasctl, id, {
-    ...(flags.timeout !== undefined && { timeoutMs: flags.timeout }),
-    signal: interrupt.signal,
-    onMoved: ({ rollout, waves }) => {
-      const wave = waves[rollout.wave]
-      if (!wave || flags.quiet) return
-      const over = wave.done + wave.failed + wave.skipped
-      const all = over + wave.pending + wave.running
-      progress.notice(`wave ${wave.name}: ${over} of ${all}${wave.failed > 0 ? `, ${wave.failed} failed` : ''}`)
+async function status({ saasctl, print, progress }: Session, _flags: object, id: string | undefined): Promise<void> {
+  const { rolloutStatus } = await import('../../src/rollouts/status.js')
+  const lines = await rolloutStatus(saasctl, id)
+  print.list(lines, ['id', 'template', 'status', 'wave', 'done', 'failed', 'left', 'etaSeconds'])
+  if (lines.length === 0) progress.notice('There has been no rollout yet.')
+  for (const { reason, lanes } of lines) {
+    if (reason !== null) progress.notice(reason)
+    for (const lane of lanes) {
+      const error = lane.status === 'waiting' ? lane.error : null
+      if (error) progress.notice(`server ${lane.server} waits and is tried again: ${error.message}`)
     }
-  })
-  printView(session, view)
-  await report(view)
-}
-
-async function report({ rollout, failures }: RolloutView): Promise<void> {
-  const { SaasctlError } = await import('../../src/errors.js')
-  const failed = failures.map(({ slug }) => slug)
-  const data = { failed, rollout: rollout.id }
-  if (rollout.status === 'failed') {
-    throw new SaasctlError('SOME_FAILED', rollout.reason ?? 'Some tenants failed.', {
-      hint: `Mend what they met, then "saasctl rollout retry ${rollout.id}".`,
-      data
-    })
-  }
-  if (rollout.status === 'braked' || rollout.status === 'paused') {
-    throw new SaasctlError('ROLLOUT_STOPPED', `Rollout ${rollout.id} stands still. ${rollout.reason ?? ''}`.trim(), {
-      hint: `Go on with "saasctl rollout resume ${rollout.id}", take the failed ones with retry, or end it with abort.`,
-      data
-    })
   }
 }
 
-async function show(session: Session, _options: object, id: string): Promise<void> {
+async function show(session: Session, flags: ReportFlags, id: string): Promise<void> {
   const { showRollout } = await import('../../src/rollouts/control.js')
   const view = await showRollout(session.saasctl, id)
-  printView(session, view, await leftOf(session, view))
+  await printView(session, view, await leftOf(session, view))
+  await writeReports(session, flags, view)
 }
 
 /** How long what is left would take, as far as that is known; nothing where nothing is left. */
@@ -109,21 +99,23 @@ async function leftOf({ saasctl }: Session, { rollout }: RolloutView): Promise<n
   return schemas ? estimateLeft(saasctl.catalog, rollout, schemas) : null
 }
 
-async function watch(session: Session, _options: object, id: string): Promise<void> {
+async function watch(session: Session, flags: ReportFlags, id: string): Promise<void> {
+  await checkReports(flags)
   const { mustFindRollout } = await import('../../src/rollouts/find.js')
   await mustFindRollout(session.saasctl.catalog, id)
-  await follow(session, id)
+  await followRollout(session, id, flags)
 }
 
 type Move = 'pauseRollout' | 'resumeRollout' | 'abortRollout' | 'retryRollout'
 
-function moved(move: Move): (session: Session, options: object, id: string) => Promise<void> {
-  return async (session, _options, id) => {
+function moved(move: Move): (session: Session, flags: ReportFlags, id: string) => Promise<void> {
+  return async (session, flags, id) => {
+    await checkReports(flags)
     const control = await import('../../src/rollouts/control.js')
     const { status } = await control[move](session.saasctl, id)
     session.progress.notice(`Rollout ${id} is ${status}.`)
-    if (status === 'running') await follow(session, id)
-    else printView(session, await control.showRollout(session.saasctl, id))
+    if (status === 'running') await followRollout(session, id, flags)
+    else await printView(session, await control.showRollout(session.saasctl, id))
   }
 }
 
@@ -154,21 +146,4 @@ async function list({ saasctl, print }: Session, { limit }: { limit: number }): 
     })),
     ['id', 'template', 'direction', 'to', 'status', 'createdAt', 'finishedAt']
   )
-}
-
-function printView(
-  { print, progress }: Session,
-  { rollout, waves, failures }: RolloutView,
-  leftMs: number | null = null
-): void {
-  progress.clear()
-  if (print.forPrograms) {
-    print.one({ ...rollout, leftMs, waves, failures })
-    return
-  }
-  const { id, template, status, reason } = rollout
-  const left = leftMs === null ? {} : { left: `about ${Math.ceil(leftMs / 1000)} s` }
-  print.one({ id, template, status, reason, ...left })
-  print.list(waves, ['name', 'pending', 'running', 'done', 'failed', 'skipped', 'startedAt', 'finishedAt'])
-  for (const { slug, error } of failures) progress.notice(`${slug}: ${error?.message ?? 'failed'}`)
 }

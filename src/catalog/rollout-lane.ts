@@ -33,6 +33,8 @@ export interface HeldTarget {
 
 const left: ErrorRecord = { code: 'FENCED', message: 'Another process took its lane over, and works the tenant anew.' }
 
+const unbegun: ErrorRecord = { code: 'CANCELLED', message: 'Its lane stopped before it had begun.' }
+
 /** What a former owner of the lane had taken and not finished is free again. Called once it can do no more harm. */
 export async function freeLeftTargets(q: Queryable, lane: Lane): Promise<void> {
   await q.query(
@@ -148,7 +150,7 @@ export async function finishTargets(q: Queryable, lane: Lane, finished: Finished
        from f where t.rollout_id = $3 and t.tenant_id = f.tenant_id and t.operation_id = f.operation_id returning t.tenant_id),
      o as (
        update saasctl.operation o set status = case f.status when 'done' then 'succeeded' when 'failed' then 'failed' else 'cancelled' end,
-         owner = null, error = f.error, finished_at = clock_timestamp()
+         owner = null, error = case when f.unbegun then $15::jsonb else f.error end, finished_at = clock_timestamp()
        from f where o.id = f.operation_id),
      d as (
        update saasctl.database d set migration = f.migration, migrations_checksum = f.checksum, fingerprint = f.fingerprint
@@ -168,7 +170,8 @@ export async function finishTargets(q: Queryable, lane: Lane, finished: Finished
       finished.map(one => one.schema?.migrationsChecksum ?? null),
       finished.map(one => one.schema?.fingerprint ?? null),
       finished.map(one => one.schema !== null),
-      finished.map(one => one.unbegun === true)
+      finished.map(one => one.unbegun === true),
+      unbegun
     ]
   )
   if (rows[0]?.done === finished.length) return

@@ -1,5 +1,5 @@
 import type { Queryable } from '../catalog/catalog.js'
-import { insertKeysAndLogins, type LoginRow, loginsOf, type SealedLogin } from '../catalog/logins.js'
+import { insertKeysAndLogins, type LoginRow, loginsOf, ownersOf, type SealedLogin } from '../catalog/logins.js'
 import type { Credentials, DatabaseNames, LoginRole } from '../engines/engine.js'
 import { loginRoles } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
@@ -46,6 +46,11 @@ export class Logins {
 
   static async of(q: Queryable, keys: KeyStore, databaseId: string): Promise<Logins> {
     return new Logins(keys, await loginsOf(q, databaseId))
+  }
+
+  /** The owner logins of several databases, by their ids; one question to the catalog for all. */
+  static async ownersOf(q: Queryable, keys: KeyStore, databaseIds: string[]): Promise<Map<string, Logins>> {
+    return new Map([...(await ownersOf(q, databaseIds))].map(([id, sealed]) => [id, new Logins(keys, sealed)]))
   }
 
   async credentials(role: LoginRole): Promise<Credentials> {

@@ -185,10 +185,7 @@ export interface Engine extends SnapshotVerbs {
   describe(server: ServerAddress, database: string, owner: Credentials, known?: string | null): Promise<Schema>
   /** SQL that would make the found schema the expected one, for a person to review; what loses data is commented out. Pure. */
   repair(differences: readonly Difference[]): string[]
-  /**
-   * Dumps the database as its owner, who may change nothing meanwhile: rows, counts and fingerprint of one moment. What is
-   * ours in it is left out, but for the ledger of its migrations. Fails before the stream begins when nothing here can.
-   */
+  /** Rows, counts and fingerprint of one moment, as the owner, who may change nothing. Fails at once when nothing here can. */
   dump(server: ServerAccess, database: string, owner: Credentials, options: DumpOptions): Promise<Dump>
   /** How many bytes each of the tables takes, indexes included, named as the lint does; what is no table has no size. */
   tableSizes(server: ServerAddress, database: string, as: Credentials, tables: string[]): Promise<Map<string, number>>
@@ -247,8 +244,8 @@ export interface ActingSession {
   /** Gives everything in the database to its owner login, strips rights of the template's roles, writes the identity row. */
   furnishDatabase(furnish: Furnish): Promise<void>
   /**
-   * Plays a dump, as the owner, into a database that was made empty and furnished for this try: whole, or with an error,
-   * after which it can only be dropped. Its roles take the places of those that the dump names.
+   * Plays a dump, as the owner, into a database made empty for this try: its roles take the places of those that are named.
+   * Whole, or with an error, after which the database can only be dropped.
    */
   restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions): Promise<void>
   /** Puts the plan's limits on logins and database. */

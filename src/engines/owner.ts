@@ -30,6 +30,8 @@ export interface OwnerSession extends ReplaceRows {
   bytes(): Promise<number>
   /** How many rows each table has, by its qualified name, as `DumpFacts.rows` counts them. */
   rows(): Promise<Record<string, number>>
+  /** The same twice means that nothing was written in between. */
+  writes(): Promise<string>
   /** Stays the same while no row is written: two of the same mean that nothing was in between. */
   writes(): Promise<string>
   end(): Promise<void>

@@ -20,8 +20,10 @@ export const heldSteps: ReadonlyArray<Step<BesideWork>> = [
   },
   {
     name: 'copy',
-    act: async ({ session, names, other }) => {
-      await session.makeDatabase(names, { names: other.names, bytes: other.bytes })
+    act: async ({ session, engine, access, names, other }) => {
+      // As it is now: how large it is decides how it is copied, and the catalog knows how large it was.
+      const { bytes } = await engine.state(access, other.names)
+      await session.makeDatabase(names, { names: other.names, bytes })
       await session.guardDatabase(names)
     },
     undo: ({ session, names }) => session.dropDatabase(names)

@@ -34,14 +34,14 @@ export interface RestoreInput extends Record<string, Json> {
 export class BesideWork extends DatabaseWork {
   readonly input: RestoreInput
   /** The other one. */
-  readonly other: { names: DatabaseNames; logins: Logins; bytes: number; schema: DatabaseRow }
+  readonly other: { names: DatabaseNames; logins: Logins; schema: DatabaseRow }
   #filled: Filled | undefined
 
   constructor(operation: OperationRow, parts: DatabaseParts, other: DatabaseParts) {
     super(operation, parts)
     this.input = operation.input as RestoreInput
     const { names, logins, database } = other
-    this.other = { names, logins, bytes: database.bytes ?? 0, schema: database }
+    this.other = { names, logins, schema: database }
   }
 
   async fill(signal: AbortSignal): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Queryable, Transaction } from '../catalog/catalog.js'
 import { type Head, tenantsElsewhere } from '../catalog/fleet.js'
 import { type OperationRow, open as openOperations, operationColumns } from '../catalog/operations.js'
+import { forgetTurn, type LaneRow, lanesOf } from '../catalog/rollout-lanes.js'
 import { overlapOf } from '../catalog/rollout-overlap.js'
 import {
   insertRollout,
@@ -88,6 +89,7 @@ export async function abortRollout(context: Context, id: string): Promise<Rollou
     if (!['planned', 'running', 'paused', 'braked'].includes(rollout.status)) throw notRunning(rollout, 'aborted')
     await setRolloutStatus(tx, id, 'aborted', `Aborted by ${context.actor.name}.`)
     await skipPending(tx, id)
+    await forgetTurn(tx, id)
   })
 }
 
@@ -219,16 +221,19 @@ export interface RolloutView {
   rollout: Rollout
   waves: Awaited<ReturnType<typeof wavesOf>>
   failures: Awaited<ReturnType<typeof targetsOf>>
+  /** What works it now, or is to be tried again. */
+  lanes: LaneRow[]
 }
 
 /** The rollout with its waves and what failed. */
 export async function showRollout(context: Context, id: string): Promise<RolloutView> {
   const rollout = await mustFindRollout(context.catalog, id)
-  const [waves, failures] = await Promise.all([
+  const [waves, failures, lanes] = await Promise.all([
     wavesOf(context.catalog, id),
-    targetsOf(context.catalog, id, { statuses: ['failed'], limit: 10_000 })
+    targetsOf(context.catalog, id, { statuses: ['failed'], limit: 10_000 }),
+    lanesOf(context.catalog, id)
   ])
-  return { rollout, waves, failures }
+  return { rollout, waves, failures, lanes }
 }
 
 /** The operations that work the rollout now. */

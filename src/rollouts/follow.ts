@@ -8,8 +8,8 @@ import { operationsOfRollout, pauseRollout, type RolloutView, showRollout } from
 export interface FollowRollout extends Pick<Follow, 'timeoutMs' | 'signal'> {
   /** Called when something moved. */
   onMoved?(view: RolloutView): void
-  /** Called when the catalog does not answer; it is asked again for a minute. */
-  onAway?(error: SaasctlError): void
+  /** Called when the catalog does not answer, which is asked again for a minute, and when the template cannot follow now. */
+  onTrouble?(error: SaasctlError): void
 }
 
 const LOOK_MS = 200
@@ -28,10 +28,10 @@ export async function followRollout(context: Context, id: string, follow: Follow
     try {
       const view = await showRollout(context, id)
       awaySince = undefined
-      const now = JSON.stringify([view.rollout.status, view.waves])
+      const now = JSON.stringify([view.rollout.status, view.waves, view.lanes.map(({ error }) => error)])
       if (now !== before) follow.onMoved?.(view)
       before = now
-      if (view.rollout.status !== 'running') return await finishHere(context, view)
+      if (view.rollout.status !== 'running') return await finishHere(context, view, hands, follow)
       const working = !(await context.operations.haveWorker())
       if (follow.signal?.aborted || performance.now() > until) {
         if (!working) throw stillRunning(id)
@@ -41,7 +41,7 @@ export async function followRollout(context: Context, id: string, follow: Follow
       const error = asSaasctlError(thrown)
       awaySince ??= performance.now()
       if (error.code !== 'CATALOG_UNREACHABLE' || performance.now() - awaySince > AWAY_MS) throw comeBack(error, id)
-      follow.onAway?.(error)
+      follow.onTrouble?.(error)
     }
     await hands.pause(LOOK_MS)
   }
@@ -68,6 +68,11 @@ class Hands {
     }
   }
 
+  /** Until everything that is worked here has ended. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#working.values())
+  }
+
   /** Until something that is worked here ends, at most so long. */
   async pause(ms: number): Promise<void> {
     await Promise.race([...this.#working.values(), sleep(ms)])
@@ -75,13 +80,22 @@ class Hands {
 }
 
 /** The template's new version is built, and the old one dropped, by whoever is there; without a worker, that is us. */
-async function finishHere(context: Context, view: RolloutView): Promise<RolloutView> {
+async function finishHere(
+  context: Context,
+  view: RolloutView,
+  hands: Hands,
+  { onTrouble }: FollowRollout
+): Promise<RolloutView> {
+  await hands.idle()
   if (await context.operations.haveWorker()) return view
   const { id, template, status } = view.rollout
-  for (const operation of await operationsOfRollout(context.catalog, id)) await context.operations.follow(operation)
   if (status === 'succeeded') {
-    for (const build of await openBuilds(context, template)) await context.operations.follow(build)
-    for (const drop of await openDrops(context, template)) await context.operations.follow(drop)
+    // The tenants are done whatever becomes of these: a server without the template gets it with its next new tenant.
+    for (const open of [() => operationsOfRollout(context.catalog, id), openBuilds, openDrops]) {
+      for (const operation of await open(context, template)) {
+        await context.operations.follow(operation).catch(thrown => onTrouble?.(asSaasctlError(thrown)))
+      }
+    }
   }
   return showRollout(context, id)
 }

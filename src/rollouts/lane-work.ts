@@ -1,10 +1,11 @@
 import type { Json } from '../canonical.js'
 import type { OperationRow } from '../catalog/operations.js'
-import type { Lane } from '../catalog/rollout-lane.js'
+import type { HeldTarget, Lane } from '../catalog/rollout-lane.js'
 import type { RolloutRow } from '../catalog/rollouts.js'
 import { type ServerRow, serverById } from '../catalog/servers.js'
 import { serverAccess } from '../databases/access.js'
-import type { ActingSession, Engine, Fence, ServerAccess } from '../engines/engine.js'
+import { Logins } from '../databases/logins.js'
+import type { ActingSession, Credentials, Engine, Fence, OwnerSession, ServerAccess } from '../engines/engine.js'
 import { asSaasctlError, SaasctlError } from '../errors.js'
 import type { Tools, Work } from '../operations/kind.js'
 import { mustFindRollout } from './find.js'
@@ -34,6 +35,8 @@ export class LaneWork implements Work {
   readonly change: string | undefined
   readonly #access: ServerAccess
   #session: ActingSession | undefined
+  readonly #logins = new Map<string, Logins>()
+  readonly #leaving = new Set<Promise<void>>()
 
   private constructor(
     tools: Tools,
@@ -80,7 +83,34 @@ export class LaneWork implements Work {
     this.#session = await this.engine.enter(this.#access, fence)
   }
 
+  /** Reads the logins of targets that were just taken: one question for all, and none while one is worked. */
+  async readLogins(targets: HeldTarget[]): Promise<void> {
+    if (targets.length === 0) return
+    const ids = targets.map(({ databaseId }) => databaseId)
+    const logins = await Logins.ownersOf(this.tools.catalog, this.tools.keys, ids)
+    for (const [id, its] of logins) this.#logins.set(id, its)
+  }
+
+  /** Of a target whose logins were read; its tenant is held, so that nobody changes them meanwhile. */
+  async ownerOf({ databaseId }: HeldTarget): Promise<Credentials> {
+    const logins = this.#logins.get(databaseId) ?? (await Logins.of(this.tools.catalog, this.tools.keys, databaseId))
+    return logins.credentials('owner')
+  }
+
+  /** A target that is over, whatever became of it, keeps nothing here. */
+  forget({ databaseId }: HeldTarget): void {
+    this.#logins.delete(databaseId)
+  }
+
+  /** Ends a session in a tenant's database. A server needs 3 ms for a goodbye, in which the next one may begin. */
+  async goOut(inside: OwnerSession): Promise<void> {
+    const left = inside.end().finally(() => this.#leaving.delete(left))
+    this.#leaving.add(left)
+    if (this.#leaving.size > this.concurrency) await Promise.race(this.#leaving)
+  }
+
   async leave(): Promise<void> {
+    await Promise.all(this.#leaving)
     const session = this.#session
     this.#session = undefined
     await session?.end()

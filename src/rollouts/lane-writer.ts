@@ -18,6 +18,8 @@ export class LaneWriter {
   readonly #progress: (sentence: string) => void
   #finished: Finished[] = []
   #writtenAt = performance.now()
+  /** The files' checksums are written with the first that is done; they stay the same as long as the lane works. */
+  #recorded = false
 
   constructor(work: LaneWork, progress: (sentence: string) => void) {
     this.#work = work
@@ -47,6 +49,7 @@ export class LaneWriter {
     this.#writtenAt = performance.now()
     if (finished.length === 0) return
     const { tools, lane, schema, rollout, engine } = this.#work
+    const records = !this.#recorded && rollout.direction === 'up' && finished.some(({ status }) => status === 'done')
     await tools.catalog.transaction(lane.operation.actor, async tx => {
       await finishTargets(tx, lane, finished)
       await recordTimes(
@@ -54,7 +57,7 @@ export class LaneWriter {
         rollout.id,
         finished.filter(({ status }) => status === 'done')
       )
-      if (rollout.direction === 'up' && finished.some(({ status }) => status === 'done')) {
+      if (records) {
         await recordChecksums(
           tx,
           rollout.template,
@@ -69,6 +72,7 @@ export class LaneWriter {
       }
       await this.#brake(tx, finished)
     })
+    this.#recorded ||= records
     const count = finished.filter(({ status }) => status === 'done').length
     if (count > 0) this.#progress(`${count} more done`)
   }

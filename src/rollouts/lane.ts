@@ -84,6 +84,7 @@ class Crew {
     const wanted = Math.max(1, this.#ahead + concurrency - this.#queue.pending - this.#queue.size)
     const ids = Array.from({ length: wanted }, () => uuidv7())
     const targets = await takeTargets(tools.catalog, lane, ids)
+    await this.#work.readLogins(targets)
     for (const target of targets) this.#add(target)
     if (this.#queue.size + this.#queue.pending > 0) {
       if (targets.length < wanted && !(await mayGoOn(tools.catalog, lane))) return false
@@ -119,6 +120,7 @@ class Crew {
       } catch (thrown) {
         this.#failure ??= asSaasctlError(thrown)
       }
+      this.#work.forget(target)
       this.#usualMs += (performance.now() - begun - this.#usualMs) / 8
       this.#ring()
     })

@@ -1,5 +1,4 @@
 import type { Finished, HeldTarget } from '../catalog/rollout-lane.js'
-import { Logins } from '../databases/logins.js'
 import { type MigrationPlan, planMigrations, standing } from '../databases/plan-migrations.js'
 import type { AppliedMigration, OwnerSession } from '../engines/engine.js'
 import { asSaasctlError, SaasctlError } from '../errors.js'
@@ -52,10 +51,9 @@ async function migrate(
   fingerprints: Fingerprints,
   reached: Reached
 ): Promise<void> {
-  const { engine, schema, tools, session } = work
-  const logins = await Logins.of(tools.catalog, tools.keys, target.databaseId)
+  const { engine, schema, session } = work
   const names = { ...engine.names(target.databaseId), database: target.database }
-  const inside = await session.enterDatabase(names, await logins.credentials('owner'))
+  const inside = await session.enterDatabase(names, await work.ownerOf(target))
   const bring = async (before: Array<{ name: string }>) => {
     await applyAll(work, target, inside, before, reached)
     if (reached.schema) {
@@ -75,7 +73,7 @@ async function migrate(
       await bring(await inside.applied())
     }
   } finally {
-    await inside.end()
+    await work.goOut(inside)
   }
 }
 

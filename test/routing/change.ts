@@ -65,6 +65,18 @@ if (!(await skipWithoutPostgres(t))) {
       return rows[0]
     })
 
+  await t.test(
+    'held for a moment: a request is told to come again, and is served when the tenant is let go',
+    async t => {
+      const held = (value: boolean) => change('update saasctl.tenant set held = $2 where slug = $1', ['acme', value])
+      await held(true)
+      await soon(({ status }) => status === 503, 'acme')
+      await held(false)
+      await soon(served, 'acme')
+      t.pass('and it was never said that there is no such tenant')
+    }
+  )
+
   await t.test('suspended: new requests stop everywhere while those under way finish', async t => {
     const logins = await loginsOf('acme')
     const running = await underWay('acme')

@@ -16,6 +16,7 @@ export class Session {
   #version = ''
   #lost = false
   #completed = 0
+  #turn: Promise<unknown> = Promise.resolve()
 
   /** `isAlive` says whether the server still has the session; without that a dead road would be waited on for ever. */
   constructor(client: pg.Client, place: Place, isAlive: () => Promise<boolean>) {
@@ -51,7 +52,7 @@ export class Session {
   /** One statement with parameters. */
   async rows<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
     try {
-      return (await this.#watched(this.#client.query<Row>(sql, values))).rows
+      return (await this.#inTurn(() => this.#client.query<Row>(sql, values))).rows
     } catch (error) {
       throw this.#translated(error)
     }
@@ -75,9 +76,11 @@ export class Session {
 
   /** One message of one or several statements, without parameters: several are one transaction unless they say otherwise. */
   async run(sql: string): Promise<void> {
-    this.#completed = 0
     try {
-      await this.#watched(this.#client.query(sql))
+      await this.#inTurn(() => {
+        this.#completed = 0
+        return this.#client.query(sql)
+      })
     } catch (error) {
       throw this.#translated(error)
     }
@@ -145,6 +148,13 @@ export class Session {
   destroy(): void {
     this.#lost = true
     this.#client.connection.stream.destroy()
+  }
+
+  /** The targets of a lane share its control session, and the driver will soon take one question at a time only. */
+  #inTurn<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    const answer = this.#turn.then(() => this.#watched(ask()))
+    this.#turn = answer.catch(() => {})
+    return answer
   }
 
   /** A statement may take as long as it likes while the server is at it; a session that is gone ends with an error. */

@@ -4,6 +4,9 @@ import { type Bytes, damaged } from './bytes.js'
 import { intOf } from './fields.js'
 import type { Entry, Head } from './head.js'
 
+/** pg_dump writes pieces of 4 KB: each by itself would cost more on its way through the streams than what is done to it. */
+const PIECE = 64 * 1024
+
 const ROWS = 1
 const LARGE_OBJECTS = 3
 
@@ -52,11 +55,21 @@ export class Blocks {
     const chunks = Readable.from(this.#chunks(), { objectMode: false })
     if (this.#head.compression === 'none') return chunks
     // An error of either side is the reader's to see; there it comes out of the last one.
-    return pipeline(chunks, createInflate(), () => undefined)
+    return pipeline(chunks, createInflate({ chunkSize: 2 * PIECE }), () => undefined)
   }
 
   async *#chunks(): AsyncGenerator<Buffer> {
-    for (let length = await this.#int(); length > 0; length = await this.#int()) yield await this.#bytes.take(length)
+    let held: Buffer[] = []
+    let size = 0
+    for (let length = await this.#int(); length > 0; length = await this.#int()) {
+      held.push(await this.#bytes.take(length))
+      size += length
+      if (size < PIECE) continue
+      yield Buffer.concat(held)
+      held = []
+      size = 0
+    }
+    if (size > 0) yield Buffer.concat(held)
   }
 
   async #skipChunks(): Promise<void> {
