@@ -4,10 +4,10 @@
 drop index saasctl.rollout_open;
 create index rollout_open on saasctl.rollout (template) where status in ('running', 'paused', 'braked');
 
-update saasctl.instance set schema_version = schema_version + 1;
+update saasctl.instance set schema_version = 13;
 
 -- Down Migration
 
 drop index saasctl.rollout_open;
 create unique index rollout_open on saasctl.rollout (template) where status in ('running', 'paused', 'braked');
-update saasctl.instance set schema_version = schema_version - 1;
+update saasctl.instance set schema_version = 12;

@@ -35,8 +35,6 @@ create index export_expiring on saasctl.export (expires_at) where status = 'read
 
 grant select, insert, update on saasctl.export to saasctl_control;
 grant select on saasctl.export to saasctl_auditor;
--- An auditor asks by the name that people use.
-grant select (id, slug, status) on saasctl.tenant to saasctl_auditor;
 
 -- What an auditor may ask for: an export into our own store, made by a worker. The actor is asserted: the trail has the login.
 -- Answers "asked", or why not.
@@ -79,11 +77,10 @@ revoke all on function saasctl.export_request(uuid, uuid, text, text[], text, bo
 grant execute on function saasctl.export_request(uuid, uuid, text, text[], text, boolean, text, text, text)
   to saasctl_auditor;
 
-update saasctl.instance set schema_version = 18;
+update saasctl.instance set schema_version = 17;
 
 -- Down Migration
 
 drop function saasctl.export_request(uuid, uuid, text, text[], text, boolean, text, text, text);
 drop table saasctl.export;
-revoke select (id, slug, status) on saasctl.tenant from saasctl_auditor;
-update saasctl.instance set schema_version = 17;
+update saasctl.instance set schema_version = 16;
