@@ -44,10 +44,9 @@ export const permissions: Record<string, readonly Role[]> = {
   'tenant backup': working,
   'tenant restore': working,
   'tenant clone': working,
-  'tenant move': working,
-  'tenant rotate': working,
   'backup list': looking,
   'backup show': looking,
+  'backup status': looking,
   'backup verify': working,
   'backup prune': admins,
   'backup hold': admins,
@@ -59,7 +58,6 @@ export const permissions: Record<string, readonly Role[]> = {
   'template list': looking,
   'template show': looking,
   'template build': working,
-  'template drop': working,
   'plan list': looking,
   'plan show': looking,
   'plan apply': working,
@@ -116,6 +114,7 @@ export const permissions: Record<string, readonly Role[]> = {
   'export list': [...proving, 'anyone'],
   'export show': [...proving, 'anyone'],
   'export verify': [...proving, 'anyone'],
+  'export download': working,
   'export import': working,
   'dev start': working
 }

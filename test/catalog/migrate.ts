@@ -218,6 +218,7 @@ if (!(await skipWithoutPostgres(t))) {
             'saasctl.audit_event',
             'saasctl.audit_payload',
             'saasctl.backup',
+            'saasctl.export',
             'saasctl.instance'
           ]
         ]
@@ -234,8 +235,11 @@ if (!(await skipWithoutPostgres(t))) {
              and has_function_privilege(oid, 'execute') order by 1`
         )
         t.ok(
-          // An auditor may show its token, too.
-          calls.every(({ name }) => name.startsWith(`${role}_`) || (role === 'auditor' && name === 'operator_asks')),
+          // An auditor may show its token, and ask for an export.
+          calls.every(
+            ({ name }) =>
+              name.startsWith(`${role}_`) || (role === 'auditor' && ['operator_asks', 'export_request'].includes(name))
+          ),
           `${role} calls ${calls.map(({ name }) => name).join(', ') || 'nothing'}`
         )
         for (const sql of [

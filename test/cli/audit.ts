@@ -125,6 +125,11 @@ if (!(await skipWithoutPostgres(t))) {
       words.filter(word => !permissions[word] && !files.test(word)),
       []
     )
+    t.strictSame(
+      Object.keys(permissions).filter(line => !words.includes(line.replace(/ --.*/, ''))),
+      [],
+      'and no line is for a command that there is not'
+    )
   })
 
   await t.test('a token is shown once, taken from a file, never from arguments, and its end is at once', async t => {
