@@ -21,12 +21,21 @@ import { pack } from 'tar-stream'
 import { canonical } from '../../src/canonical.js'
 import { asSaasctlError } from '../../src/errors.js'
 import { readPackage } from '../../src/exports/read-bag.js'
+import { entriesOf } from '../../src/exports/unpack.js'
 import { verifyExport } from '../../src/exports/verify.js'
 import { type ExportWorld, exportWorld, shell } from '../support/export-world.js'
 import { skipWithoutPostgres } from '../support/servers.js'
 import { settle } from '../support/settle.js'
 
 if (await skipWithoutPostgres(t)) process.exit()
+
+await t.test('a folder is read whole, however many tables it has', async t => {
+  const names = Array.from({ length: 100 }, (_, index) => `${index}.csv`)
+  const folder = t.testdir({ data: { tables: Object.fromEntries(names.map(name => [name, name])) } })
+  const read = new Map<string, string>()
+  for await (const { path, content } of entriesOf(folder)) read.set(path, String(await buffer(content)))
+  t.same(read, new Map(names.map(name => [`data/tables/${name}`, name])))
+})
 
 for (const engine of ['postgres', 'mysql'] as const) {
   await t.test(engine, async t => {
