@@ -9,7 +9,7 @@ import { zipEntries } from './unpack-zip.js'
 /** What kind of export a file is by its first bytes, whatever it is called. */
 export async function kindOf(path: string): Promise<'folder' | 'tar.gz' | 'zip'> {
   const there = await lstat(path).catch(() => undefined)
-  if (!there) throw refused(`There is no ${path}`, 'Name the file or folder of an export.')
+  if (!there) throw refused(`There is no file or folder ${path}`, 'Name the file or folder of an export.')
   if (there.isDirectory()) return 'folder'
   if (!there.isFile()) throw refused(`${path} is neither a file nor a folder`, 'Name the file or folder of an export.')
   const head = await headOf(path)
