@@ -69,7 +69,7 @@ export async function forgetChapter(saasctl: Saasctl, { chapter, say, tell }: Na
 
 /** The same control plane in the name of somebody who is proven. */
 async function operator(saasctl: Saasctl, name: string): Promise<Saasctl> {
-  const token = { lifeSeconds: 600, overlapSeconds: 0 }
+  const token = { lifeSeconds: 60, overlapSeconds: 0 }
   const known = (await listOperators(saasctl.catalog)).some(one => one.name === name)
   const { operator } = await (known
     ? renewToken(saasctl, name, token)
