@@ -23,7 +23,8 @@ export async function runWorker(
     { dropReplaced },
     { backupsDue },
     { expireExports },
-    { checkpointDue }
+    { checkpointDue },
+    { catalogBackupDue }
   ] = await Promise.all([
     import('pg'),
     import('./operations/worker.js'),
@@ -32,7 +33,8 @@ export async function runWorker(
     import('./restores/drop-replaced.js'),
     import('./backups/schedule.js'),
     import('./exports/expire.js'),
-    import('./audit/checkpoint.js')
+    import('./audit/checkpoint.js'),
+    import('./rescue/backup.js')
   ])
   const openPool = () => {
     const pool = new pg.Pool({
@@ -65,6 +67,9 @@ export async function runWorker(
         options.log({ level: 'info', message: `${backups} backups, ${drills} drills and ${prunes} prunes are due` })
       if (await checkpointDue(saasctl, saasctl.config.checkpointEvery))
         options.log({ level: 'info', message: 'the audit trail has a new checkpoint' })
+      const { catalogBackupEvery, catalogBackupKeep } = saasctl.config
+      if (await catalogBackupDue(saasctl, catalogBackupEvery, catalogBackupKeep))
+        options.log({ level: 'info', message: 'a backup of the catalog is due' })
     }
   })
   options.log({ level: 'info', message: `worker ${worker.id} is ready` })

@@ -1,7 +1,9 @@
 import { Argument, type Command } from 'commander'
 import { type CatalogRole, catalogRoles } from '../../src/catalog/credentials.js'
 import type { Config } from '../../src/config.js'
+import { SaasctlError } from '../../src/errors.js'
 import { agree } from '../confirm.js'
+import { count } from '../flags.js'
 import { verb } from '../help.js'
 import { type Desk, type Session, withDesk, withSaasctl } from '../session.js'
 
@@ -13,6 +15,25 @@ export function catalog(noun: Command): void {
     .alias('show')
     .action(withSaasctl(status))
   verb(noun, 'adopt', 'Declare a restored catalog the present one', ['catalog adopt --yes']).action(withSaasctl(adopt))
+  verb(noun, 'backup', 'Back up the catalog itself, encrypted with a key of the control master', [
+    'catalog backup',
+    'catalog backup --to s3://backups/saasctl'
+  ])
+    .option('--to <store>', 'file:///FOLDER or s3://BUCKET/PREFIX; by default the store of all backups')
+    .option('--keep <n>', 'how many the store keeps', count)
+    .action(withSaasctl(backUp))
+  verb(noun, 'backups', 'List the backups of the catalog in a store, newest first', [
+    'catalog backups --from s3://backups/saasctl'
+  ])
+    .option('--from <store>', 'the store; by default that of all backups')
+    .action(withDesk(backups))
+  verb(noun, 'restore [backup]', 'Put a backup into an empty catalog database', [
+    'catalog restore --latest --from s3://backups/saasctl',
+    'catalog restore ./0198c5d2-….backup'
+  ])
+    .option('--latest', 'the newest in the store')
+    .option('--from <store>', 'the store; by default that of all backups')
+    .action(withDesk(restore))
   const credentials = noun.command('credentials').description('Logins of the catalog for other programs')
   verb(credentials, 'create', 'Make a login and print its settings, once', [
     'catalog credentials create router >> router.env'
@@ -41,6 +62,53 @@ async function adopt({ saasctl, print, flags, progress }: Session): Promise<void
   const { adoptCatalog } = await import('../../src/catalog/adopt.js')
   print.one(await adoptCatalog(saasctl.catalog, saasctl.actor))
   progress.next('See what the servers hold beside it: saasctl doctor')
+}
+
+async function backUp(session: Session, { to, keep }: { to?: string; keep?: number }): Promise<void> {
+  const { saasctl, print, progress, flags } = session
+  const { backupCatalog } = await import('../../src/rescue/backup.js')
+  const options = { ...session.wait(), to, keep: keep ?? saasctl.config.catalogBackupKeep }
+  const { id, result } = await backupCatalog(saasctl, options)
+  progress.clear()
+  if (!flags.wait) return progress.next(`Follow it with "saasctl operation watch ${id}".`)
+  print.one({ operation: id, ...(result as { backupId: string; bytes: number }) })
+  progress.notice('It opens with the control key alone: keep a key backup too, in another place.')
+}
+
+async function backups({ config, print }: Desk, { from }: { from?: string }): Promise<void> {
+  const [{ listCatalogs }, { stores }] = await Promise.all([
+    import('../../src/rescue/stored.js'),
+    import('../../src/way-in.js')
+  ])
+  const opened = stores(config())
+  print.list(await listCatalogs(await opened.open(from ?? opened.usual)), ['id', 'at', 'bytes', 'url'])
+}
+
+interface RestoreOptions {
+  latest?: true
+  from?: string
+}
+
+async function restore(
+  { config, print, progress }: Desk,
+  { latest, from }: RestoreOptions,
+  backup?: string
+): Promise<void> {
+  if ((backup === undefined) === (latest === undefined)) {
+    throw new SaasctlError('USAGE', 'Either one backup is named, or --latest is given.', {
+      hint: 'List them with "saasctl catalog backups".'
+    })
+  }
+  const [{ restoreCatalog }, { readCatalog }, { keyStore, stores }] = await Promise.all([
+    import('../../src/rescue/restore.js'),
+    import('../../src/rescue/stored.js'),
+    import('../../src/way-in.js')
+  ])
+  const values = config()
+  const stored = await readCatalog(stores(values), backup, from)
+  const actor = { name: values.operator, proof: 'asserted' } as const
+  print.one(await restoreCatalog(await ownersUrl(values, progress), keyStore(values), stored, actor))
+  progress.next('Declare it the present one, and get back what came after it: saasctl catalog adopt')
 }
 
 async function createCredentials(

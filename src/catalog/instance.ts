@@ -7,6 +7,7 @@ export interface Instance {
   schemaVersion: number
   oldestProgram: number
   keysBackedUpAt: Date | null
+  catalogBackedUpAt: Date | null
 }
 
 /** Where the catalog's migrations are: beside `dist` in the package, wherever it is installed. */
@@ -21,7 +22,7 @@ export async function programVersion(): Promise<number> {
 export async function readInstance(catalog: Queryable): Promise<Instance> {
   const [row] = await catalog.query<Instance>(
     `select incarnation, schema_version as "schemaVersion", oldest_program as "oldestProgram",
-       keys_backed_up_at as "keysBackedUpAt" from saasctl.instance`
+       keys_backed_up_at as "keysBackedUpAt", catalog_backed_up_at as "catalogBackedUpAt" from saasctl.instance`
   )
   if (!row)
     throw new SaasctlError('CATALOG_UNMIGRATED', 'The catalog has no schema yet.', {
