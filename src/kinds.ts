@@ -38,6 +38,8 @@ const table: Record<string, () => Promise<unknown>> = {
   'export.create': async () => (await import('./exports/create.js')).exportCreate,
   'export.import': async () => (await import('./exports/import.js')).exportImport,
   'catalog.backup': async () => (await import('./rescue/backup.js')).catalogBackup,
+  'server.bind': async () => (await import('./rescue/bind.js')).serverBind,
+  'tenant.recover': async () => (await import('./rescue/recover.js')).tenantRecover,
   'migration.check': async () => (await import('./migrations/operation.js')).migrationCheck
 }
 

@@ -24,7 +24,8 @@ export async function runWorker(
     { backupsDue },
     { expireExports },
     { checkpointDue },
-    { catalogBackupDue }
+    { catalogBackupDue },
+    { bindDue }
   ] = await Promise.all([
     import('pg'),
     import('./operations/worker.js'),
@@ -34,7 +35,8 @@ export async function runWorker(
     import('./backups/schedule.js'),
     import('./exports/expire.js'),
     import('./audit/checkpoint.js'),
-    import('./rescue/backup.js')
+    import('./rescue/backup.js'),
+    import('./rescue/bind.js')
   ])
   const openPool = () => {
     const pool = new pg.Pool({
@@ -67,6 +69,7 @@ export async function runWorker(
         options.log({ level: 'info', message: `${backups} backups, ${drills} drills and ${prunes} prunes are due` })
       if (await checkpointDue(saasctl, saasctl.config.checkpointEvery))
         options.log({ level: 'info', message: 'the audit trail has a new checkpoint' })
+      await bindDue(saasctl)
       const { catalogBackupEvery, catalogBackupKeep } = saasctl.config
       if (await catalogBackupDue(saasctl, catalogBackupEvery, catalogBackupKeep))
         options.log({ level: 'info', message: 'a backup of the catalog is due' })
