@@ -50,7 +50,9 @@ export const tenantRecover: Kind<RecoverInput, RecoverWork> = {
     {
       name: 'set passwords',
       act: async ({ session, names, logins, database }) =>
-        session.makeLogins({ names, passwords: await logins.passwords(), limits: database.limits })
+        session.makeLogins({ names, passwords: await logins.passwords(), limits: database.limits }),
+      // Nobody else can have these passwords: what is not taken back is closed, and stays.
+      undo: ({ session, names }) => session.closeLogins(names, [...loginRoles])
     },
     {
       name: 'look and let in',

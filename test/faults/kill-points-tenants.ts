@@ -10,5 +10,5 @@ t.teardown(() => stage.close())
 await testKillPoints(
   t,
   stage,
-  kinds.names.filter(name => name.startsWith('tenant.') && !/restore|clone/.test(name))
+  kinds.names.filter(name => name.startsWith('tenant.') && !/restore|clone|recover/.test(name))
 )

@@ -33,3 +33,36 @@ export async function openRestored(plane: ControlPlane, adminUrl: string): Promi
   const { url } = await createCatalogLogin(adminUrl, 'control', { name: 'tester', proof: 'asserted' })
   return { saasctl: await plane.another({ SAASCTL_CATALOG_URL: url }), url }
 }
+
+/** Takes a tenant out of the catalog as if the catalog were older than it. */
+export async function forget(client: pg.Client, slug: string): Promise<void> {
+  const { rows } = await client.query<{ tenant: string; database: string }>(
+    `select t.id as tenant, p.database_id as database from saasctl.tenant t join saasctl.placement p on p.tenant_id = t.id
+     where t.slug = $1`,
+    [slug]
+  )
+  const [{ tenant, database } = { tenant: '', database: '' }] = rows
+  await client.query('begin')
+  await client.query(
+    `update saasctl.server set databases = databases - 1
+     where id = (select server_id from saasctl.database where id = $1)`,
+    [database]
+  )
+  for (const [table, column, value] of [
+    ['placement', 'tenant_id', tenant],
+    ['login', 'database_id', database],
+    ['data_key', 'database_id', database],
+    ['unbound', 'database_id', database],
+    ['database', 'id', database],
+    ['operation_step', 'operation_id', `(select id from saasctl.operation where tenant_id = '${tenant}')`],
+    ['operation', 'tenant_id', tenant],
+    ['tenant', 'id', tenant],
+    ['audit_event', 'chain', `tenant:${tenant}`],
+    ['audit_payload', 'chain', `tenant:${tenant}`],
+    ['audit_chain', 'chain', `tenant:${tenant}`]
+  ] as const) {
+    const these = value.startsWith('(') ? value : `('${value}')`
+    await client.query(`delete from saasctl.${table} where ${column} in ${these}`)
+  }
+  await client.query('commit')
+}
