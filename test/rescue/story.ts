@@ -27,7 +27,10 @@ import { tinyTemplate } from '../support/tiny-template.js'
 if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
   const tiny = await tinyTemplate(['postgres', 'mysql'])
   t.teardown(() => tiny.remove())
-  const plane = await controlPlane({ env: { ...tiny.env, SAASCTL_SLUG_QUARANTINE: '0s' }, hba: withCatalogs('restored') })
+  const plane = await controlPlane({
+    env: { ...tiny.env, SAASCTL_SLUG_QUARANTINE: '0s' },
+    hba: withCatalogs('restored')
+  })
   t.teardown(() => plane.close())
   const maria = await startMariadb()
   t.teardown(() => maria.stop())
