@@ -1,6 +1,7 @@
 -- Up Migration
 
-alter table saasctl.instance add column catalog_backed_up_at timestamptz;
+-- restored_at: it was put back from a backup and nobody has declared it the present one yet. No worker works on it.
+alter table saasctl.instance add column catalog_backed_up_at timestamptz, add column restored_at timestamptz;
 
 -- Databases on whose server it is not written down yet whose they are, or no longer as it is. Whoever writes it takes the
 -- row away, unless it counted up meanwhile.
@@ -45,5 +46,5 @@ drop function saasctl.tenant_unbound();
 drop trigger placement_unbound on saasctl.placement;
 drop function saasctl.placement_unbound();
 drop table saasctl.unbound;
-alter table saasctl.instance drop column catalog_backed_up_at;
+alter table saasctl.instance drop column restored_at, drop column catalog_backed_up_at;
 update saasctl.instance set schema_version = 17;

@@ -1,3 +1,4 @@
+import { refuseRewound } from './catalog/instance.js'
 import type { Saasctl } from './saasctl.js'
 import { packageVersion } from './version.js'
 
@@ -9,12 +10,13 @@ export interface WorkerLine {
 
 /**
  * Works operations for everybody until `signal` aborts; then takes no more, lets those at work come to their next step's end
- * and returns. Any number of workers on any hosts share the work.
+ * and returns. Any number of workers on any hosts share the work. CATALOG_STATE on one that was restored and not adopted.
  */
 export async function runWorker(
   saasctl: Saasctl,
   options: { concurrency: number; log: (line: WorkerLine) => void; signal: AbortSignal }
 ): Promise<void> {
+  await refuseRewound(saasctl.catalog)
   const [
     { default: pg },
     { startWorker },

@@ -18,7 +18,7 @@ export async function adoptCatalog(
   return catalog.transaction(actor, async tx => {
     const [row] = await tx.query<{ before: string; after: string }>(
       `with old as (select incarnation from saasctl.instance for update)
-       update saasctl.instance i set incarnation = gen_random_uuid(), adopted_at = now() from old
+       update saasctl.instance i set incarnation = gen_random_uuid(), adopted_at = now(), restored_at = null from old
        returning old.incarnation as before, i.incarnation as after`
     )
     if (!row) throw new Error('the catalog’s own row is there: opening has read it')
@@ -38,6 +38,8 @@ export async function adoptCatalog(
     )
     // A warm database may have been claimed after the backup, and hold a tenant's data by now.
     await tx.query(`update saasctl.database set state = 'retired' where kind = 'tenant' and state = 'ready'`)
+    // A restore may have been undone since: what it had replaced is a tenant's own again, or was dropped. It is kept.
+    await tx.query('delete from saasctl.replaced_database')
     await forgetUnbound(tx)
     await also(tx)
     tx.audit({ chain: 'catalog', action: 'catalog.adopt', subject: 'catalog', payload: row })

@@ -123,7 +123,8 @@ export async function bringUpToDate(q: Queryable, tenants: ChangedTenant[]): Pro
   ])
   for (const { id, slug, plan, displayName, labels, region, status } of tenants) {
     await q.query(
-      `update saasctl.tenant set slug = $2, plan = $3, display_name = $4, labels = $5, region = $6, status = $7 where id = $1`,
+      `update saasctl.tenant set slug = $2, plan = $3, display_name = $4, labels = $5, region = $6, status = $7,
+         deleted_at = case when $7 = 'deleted' then deleted_at end, purge_at = case when $7 = 'deleted' then purge_at end where id = $1`,
       [id, slug, plan, displayName, labels, region, status]
     )
   }
@@ -164,5 +165,13 @@ export async function keepDropped(q: Queryable, database: Omit<NewDatabase, 'kin
     `insert into saasctl.database (id, server_id, name, kind, template_id, state, limits, profile, dropped_at)
      values ($1, $2, $3, 'tenant', $4, 'dropped', $5, $6, now()) on conflict do nothing`,
     [database.id, database.serverId, database.name, database.templateId, database.limits, database.profile]
+  )
+}
+
+/** A deleted tenant may have been brought back since: its grace begins anew, and nobody is purged at once. */
+export async function putPurgesOff(q: Queryable, graceSeconds: number): Promise<void> {
+  await q.query(
+    `update saasctl.tenant set purge_at = greatest(purge_at, now() + make_interval(secs => $1)) where status = 'deleted'`,
+    [graceSeconds]
   )
 }

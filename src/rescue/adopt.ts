@@ -2,7 +2,7 @@ import { adoptCatalog } from '../catalog/adopt.js'
 import { tenantEvent } from '../catalog/audit.js'
 import { askForBindings } from '../catalog/bindings.js'
 import type { Transaction } from '../catalog/catalog.js'
-import { bringUpToDate, type ChangedTenant } from '../catalog/recoveries.js'
+import { bringUpToDate, type ChangedTenant, putPurgesOff } from '../catalog/recoveries.js'
 import { markDeleted, putPurgeOff, quarantineSlug } from '../catalog/tenants.js'
 import { asSaasctlError } from '../errors.js'
 import type { Context } from '../operations/kind.js'
@@ -81,6 +81,7 @@ async function catchUp(tx: Transaction, { grace }: Context, found: Discovery): P
       status: statusOf(status) === 'deleted' ? known.status : statusOf(status)
     }
   })
+  await putPurgesOff(tx, grace.deleteSeconds)
   await bringUpToDate(tx, changed)
   for (const { known, bound } of found.changed) {
     const { slug, status } = bound.tenant

@@ -47,6 +47,7 @@ async function fill(adminUrl: string, head: CatalogHead, content: AsyncIterable<
     await migrateCatalog(adminUrl, head.schemaVersion)
     await client.query('begin')
     const counts = await loadContents(client, content)
+    await client.query('update saasctl.instance set restored_at = now()')
     const { id, takenAt, incarnation } = head
     await client.query('select saasctl.audit_append($1, $2, $3, $4, $5, $6)', [
       'catalog',

@@ -12,11 +12,14 @@ import { readCatalog } from '../../src/rescue/stored.js'
 import { restoreTenant } from '../../src/restores/restore.js'
 import type { Saasctl } from '../../src/saasctl.js'
 import { addServer } from '../../src/servers/add.js'
+import { buildTemplate } from '../../src/templates/build-template.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { deleteTenant } from '../../src/tenants/delete.js'
 import { purgeTenant } from '../../src/tenants/purge.js'
 import { renameTenant } from '../../src/tenants/rename.js'
 import { suspendTenant } from '../../src/tenants/suspend.js'
+import { undeleteTenant } from '../../src/tenants/undelete.js'
+import { runWorker } from '../../src/worker.js'
 import { controlPlane } from '../support/control-plane.js'
 import { anotherDatabase, loseCatalog, openRestored, withCatalogs } from '../support/lost-catalog.js'
 import { mysqlControlLogin, skipWithoutMysql, startMariadb } from '../support/mariadb-server.js'
@@ -64,15 +67,20 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
 
   await t.test('tenants come, change and go after the catalog’s last backup, and then it is lost', async t => {
     await each(async (on, server) => {
-      for (const name of ['kept', 'renamed', 'purged', 'restored', 'suspended']) await create(`${on}-${name}`, server)
+      for (const name of ['kept', 'renamed', 'purged', 'restored', 'suspended', 'undeleted'])
+        await create(`${on}-${name}`, server)
       await backupTenant(saasctl, `${on}-restored`, wait)
     })
+    // Ready to be claimed: the restored catalog will not know that they were.
+    await buildTemplate(saasctl, 'tiny', { again: false, warm: 1 }, wait)
+    await each(on => deleteTenant(saasctl, `${on}-undeleted`, wait))
     t.equal((await backupCatalog(saasctl, { ...wait, keep: 3 })).status, 'succeeded')
     // From here on the backup knows nothing of what happens.
     await each(async (on, server) => {
       await create(`${on}-later`, server, { labels: { tier: 'gold' }, plan: 'large', displayName: 'Später GmbH' })
       await renameTenant(saasctl, `${on}-renamed`, `${on}-other`)
       await create(`${on}-renamed`, server)
+      await undeleteTenant(saasctl, `${on}-undeleted`, wait)
       await suspendTenant(saasctl, `${on}-suspended`, wait)
       await restoreTenant(saasctl, `${on}-restored`, {}, wait)
       await backupTenant(saasctl, `${on}-later`, wait)
@@ -80,8 +88,13 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
       await purgeTenant(saasctl, `${on}-purged`, wait)
     })
     t.strictSame(await bindAll(saasctl, wait), [])
+    // Nothing was written beside these; a backup of each says whose they are.
+    await each(async (on, server) => {
+      await create(`${on}-quiet`, server)
+      await backupTenant(saasctl, `${on}-quiet`, wait)
+    })
     before = await saasctl.catalog.query(facts)
-    t.equal(before.length, 12)
+    t.equal(before.length, 16)
 
     await loseCatalog(plane)
     const admin = await anotherDatabase(plane, 'restored')
@@ -96,14 +109,28 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
     const said = lines.map(({ found, tenant }) => `${found} ${tenant}`).sort()
     t.strictSame(said, [
       'back my-later',
+      'back my-quiet',
       'back my-renamed',
       'backup my-later',
+      'backup my-quiet',
       'changed my-other',
       'changed my-suspended',
+      'changed my-undeleted',
       'gone my-purged',
       'moved my-restored'
     ])
     t.equal(await findTenant(rescued.catalog, 'my-later'), undefined)
+  })
+
+  await t.test('no worker acts on what the restored catalog believes to be due', async t => {
+    const { signal } = new AbortController()
+    const working = runWorker(rescued, { concurrency: 1, log: () => {}, signal })
+    await t.rejects(working, { code: 'CATALOG_STATE', hint: /catalog adopt/ })
+    const { findings } = await doctor(rescued, { fix: false })
+    t.match(
+      findings.filter(({ code }) => code === 'catalog.rewound'),
+      [{ level: 'error', fix: 'saasctl catalog adopt' }]
+    )
   })
 
   await t.test('every tenant is what it was, in the database that it had', async t => {
@@ -115,7 +142,7 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
     )
     t.strictSame(await rescued.catalog.query(facts), before)
     for (const on of ['pg', 'my']) {
-      for (const name of ['kept', 'later', 'renamed', 'other', 'restored'])
+      for (const name of ['kept', 'later', 'quiet', 'renamed', 'other', 'restored', 'undeleted'])
         t.strictSame(await bodies(rescued, `${on}-${name}`), ['seed'], `${on}-${name}`)
       t.match(await findTenant(rescued.catalog, `${on}-purged`), { status: 'deleted', finalBackup: false })
       const [backup] = await listBackupsOf(rescued, `${on}-later`, { limit: 1, removed: false })
