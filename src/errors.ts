@@ -65,6 +65,7 @@ export const errorTable = {
   CANCELLED: meaning(499, 130, 'The operation was cancelled.'),
   CATALOG_UNREACHABLE: meaning(503, 1, 'The catalog did not answer.'),
   CATALOG_UNMIGRATED: meaning(503, 1, 'The catalog has no schema yet.'),
+  CATALOG_STATE: meaning(409, 6, 'The catalog is not in a state that allows this.'),
   CATALOG_BEHIND: meaning(503, 1, 'The catalog lacks migrations this program needs.'),
   CATALOG_AHEAD: meaning(503, 1, 'The catalog was migrated by a newer program.'),
   CATALOG_DENIED: meaning(503, 4, 'The catalog refused the login or lacks a grant.'),

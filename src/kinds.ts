@@ -37,6 +37,9 @@ const table: Record<string, () => Promise<unknown>> = {
   'template.reference': async () => (await import('./templates/reference.js')).templateReference,
   'export.create': async () => (await import('./exports/create.js')).exportCreate,
   'export.import': async () => (await import('./exports/import.js')).exportImport,
+  'catalog.backup': async () => (await import('./rescue/backup.js')).catalogBackup,
+  'server.bind': async () => (await import('./rescue/bind.js')).serverBind,
+  'tenant.recover': async () => (await import('./rescue/recover.js')).tenantRecover,
   'migration.check': async () => (await import('./migrations/operation.js')).migrationCheck
 }
 

@@ -45,7 +45,7 @@ export const settings = {
     parse: text => new Secret(postgresUrl(text)),
     fallback: () => null,
     about:
-      'The owner of the catalog’s database, a login with CREATEROLE: for "catalog migrate" and "catalog credentials" alone.',
+      'The owner of the catalog’s database, a login with CREATEROLE: for "catalog migrate", "catalog credentials" and "catalog restore" alone.',
     secret: true
   }),
   embedded: setting<boolean>({
@@ -186,6 +186,20 @@ export const settings = {
     parse: between('1m', '365d'),
     fallback: () => duration('1h'),
     about: 'How often workers sign where the audit trail’s chains end, when it went on.'
+  }),
+  catalogBackupEvery: setting<number>({
+    env: 'SAASCTL_CATALOG_BACKUP_EVERY',
+    file: 'catalogBackupEvery',
+    parse: between('1m', '365d'),
+    fallback: () => duration('1d'),
+    about: 'How often workers back the catalog itself up.'
+  }),
+  catalogBackupKeep: setting<number>({
+    env: 'SAASCTL_CATALOG_BACKUP_KEEP',
+    file: 'catalogBackupKeep',
+    parse: count,
+    fallback: () => 30,
+    about: 'How many backups of the catalog are kept in its store.'
   }),
   failpoint: setting<string>({
     env: 'SAASCTL_FAILPOINT',

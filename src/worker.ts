@@ -1,3 +1,4 @@
+import { refuseRewound } from './catalog/instance.js'
 import type { Saasctl } from './saasctl.js'
 import { packageVersion } from './version.js'
 
@@ -9,12 +10,13 @@ export interface WorkerLine {
 
 /**
  * Works operations for everybody until `signal` aborts; then takes no more, lets those at work come to their next step's end
- * and returns. Any number of workers on any hosts share the work.
+ * and returns. Any number of workers on any hosts share the work. CATALOG_STATE on one that was restored and not adopted.
  */
 export async function runWorker(
   saasctl: Saasctl,
   options: { concurrency: number; log: (line: WorkerLine) => void; signal: AbortSignal }
 ): Promise<void> {
+  await refuseRewound(saasctl.catalog)
   const [
     { default: pg },
     { startWorker },
@@ -23,7 +25,9 @@ export async function runWorker(
     { dropReplaced },
     { backupsDue },
     { expireExports },
-    { checkpointDue }
+    { checkpointDue },
+    { catalogBackupDue },
+    { bindDue }
   ] = await Promise.all([
     import('pg'),
     import('./operations/worker.js'),
@@ -32,7 +36,9 @@ export async function runWorker(
     import('./restores/drop-replaced.js'),
     import('./backups/schedule.js'),
     import('./exports/expire.js'),
-    import('./audit/checkpoint.js')
+    import('./audit/checkpoint.js'),
+    import('./rescue/backup.js'),
+    import('./rescue/bind.js')
   ])
   const openPool = () => {
     const pool = new pg.Pool({
@@ -65,6 +71,10 @@ export async function runWorker(
         options.log({ level: 'info', message: `${backups} backups, ${drills} drills and ${prunes} prunes are due` })
       if (await checkpointDue(saasctl, saasctl.config.checkpointEvery))
         options.log({ level: 'info', message: 'the audit trail has a new checkpoint' })
+      await bindDue(saasctl)
+      const { catalogBackupEvery, catalogBackupKeep } = saasctl.config
+      if (await catalogBackupDue(saasctl, catalogBackupEvery, catalogBackupKeep))
+        options.log({ level: 'info', message: 'a backup of the catalog is due' })
     }
   })
   options.log({ level: 'info', message: `worker ${worker.id} is ready` })

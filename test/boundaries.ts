@@ -71,7 +71,7 @@ function layers(): Record<string, string[]> {
     ['archives'],
     ['templates'],
     ['tenants', 'servers', 'keys', 'doctor', 'migrations', 'init', 'rollouts', 'fleet', 'exports', 'audit'],
-    ['backups', 'restores'],
+    ['backups', 'restores', 'rescue'],
     ['embedded']
   ]) {
     for (const part of layer) allowed[part] = [...lower]

@@ -36,7 +36,7 @@ const of = (findings: DoctorFinding[], code: string) => findings.filter(finding 
 
 /** What is not as it should be, without what a test server and its young key store always have. */
 function troubles(findings: DoctorFinding[]): string[] {
-  const usual = /^(keys\.backup|server\.version|control\.|doors\.|wire\.|settings?\.|tenants$)/
+  const usual = /^(keys\.backup|catalog\.backup|server\.version|control\.|doors\.|wire\.|settings?\.|tenants$)/
   return findings
     .filter(({ level, code }) => level !== 'ok' && !usual.test(code))
     .map(({ code, subject }) => `${code} ${subject}`)

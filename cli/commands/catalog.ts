@@ -1,9 +1,12 @@
 import { Argument, type Command } from 'commander'
 import { type CatalogRole, catalogRoles } from '../../src/catalog/credentials.js'
 import type { Config } from '../../src/config.js'
+import { SaasctlError } from '../../src/errors.js'
 import { agree } from '../confirm.js'
+import { count } from '../flags.js'
 import { verb } from '../help.js'
 import { type Desk, type Session, withDesk, withSaasctl } from '../session.js'
+import { plural } from '../text.js'
 
 export function catalog(noun: Command): void {
   verb(noun, 'migrate', 'Bring the catalog to this program’s version', [
@@ -12,7 +15,31 @@ export function catalog(noun: Command): void {
   verb(noun, 'status', 'Show what the catalog is, and how much is in it', ['catalog status'])
     .alias('show')
     .action(withSaasctl(status))
-  verb(noun, 'adopt', 'Declare a restored catalog the present one', ['catalog adopt --yes']).action(withSaasctl(adopt))
+  verb(noun, 'adopt', 'Declare a restored catalog the present one, and get back what came after it', [
+    'catalog adopt --dry-run',
+    'catalog adopt --yes'
+  ])
+    .option('--dry-run', 'list what servers and stores know and the catalog does not, and change nothing')
+    .action(withSaasctl(adopt))
+  verb(noun, 'backup', 'Back up the catalog itself, encrypted with a key of the control master', [
+    'catalog backup',
+    'catalog backup --to s3://backups/saasctl'
+  ])
+    .option('--to <store>', 'file:///FOLDER or s3://BUCKET/PREFIX; by default the store of all backups')
+    .option('--keep <n>', 'how many the store keeps', count)
+    .action(withSaasctl(backUp))
+  verb(noun, 'backups', 'List the backups of the catalog in a store, newest first', [
+    'catalog backups --from s3://backups/saasctl'
+  ])
+    .option('--from <store>', 'the store; by default that of all backups')
+    .action(withDesk(backups))
+  verb(noun, 'restore [backup]', 'Put a backup into an empty catalog database', [
+    'catalog restore --latest --from s3://backups/saasctl',
+    'catalog restore ./0198c5d2-….backup'
+  ])
+    .option('--latest', 'the newest in the store')
+    .option('--from <store>', 'the store; by default that of all backups')
+    .action(withDesk(restore))
   const credentials = noun.command('credentials').description('Logins of the catalog for other programs')
   verb(credentials, 'create', 'Make a login and print its settings, once', [
     'catalog credentials create router >> router.env'
@@ -36,11 +63,82 @@ async function status({ saasctl, print }: Session): Promise<void> {
   print.one(await catalogStatus(saasctl.catalog))
 }
 
-async function adopt({ saasctl, print, flags, progress }: Session): Promise<void> {
+async function adopt(session: Session, { dryRun }: { dryRun?: true }): Promise<void> {
+  const { saasctl, print, flags, progress } = session
+  const { adoptRestored, planRescue } = await import('../../src/rescue/adopt.js')
+  const columns = ['found', 'tenant', 'server', 'database', 'message'] as const
+  if (dryRun) {
+    print.list(await planRescue(saasctl), [...columns])
+    return progress.notice('Nothing was changed.')
+  }
   await agree('Every router reloads all tenants, and no operation from before the restore goes on by itself.', flags)
-  const { adoptCatalog } = await import('../../src/catalog/adopt.js')
-  print.one(await adoptCatalog(saasctl.catalog, saasctl.actor))
-  progress.next('See what the servers hold beside it: saasctl doctor')
+  const { lines, ...adopted } = await adoptRestored(saasctl, session.wait())
+  progress.clear()
+  if (print.forPrograms) print.one({ ...adopted, lines })
+  else {
+    print.one(adopted)
+    print.list(lines, [...columns, 'error'])
+  }
+  progress.next('See whether all is as it should be: saasctl doctor')
+  const failed = lines.filter(({ error, found }) => error !== undefined || found === 'unreachable')
+  if (failed.length > 0) {
+    throw new SaasctlError('SOME_FAILED', `${plural(failed.length, 'thing')} could not be taken back; the rest is.`, {
+      hint: 'Look at the lines above, and run "saasctl catalog adopt" again.'
+    })
+  }
+}
+
+async function backUp(session: Session, { to, keep }: { to?: string; keep?: number }): Promise<void> {
+  const { saasctl, print, progress, flags } = session
+  const [{ backupCatalog }, { bindAll }] = await Promise.all([
+    import('../../src/rescue/backup.js'),
+    import('../../src/rescue/bind.js')
+  ])
+  // What the backup cannot know any more, the servers will: whose each database is that came after it.
+  const missed = flags.wait ? await bindAll(saasctl, session.wait()) : []
+  for (const name of missed) progress.notice(`Server ${name} does not say yet whose its newest databases are.`)
+  const options = { ...session.wait(), to, keep: keep ?? saasctl.config.catalogBackupKeep }
+  const { id, result } = await backupCatalog(saasctl, options)
+  progress.clear()
+  if (!flags.wait) return progress.next(`Follow it with "saasctl operation watch ${id}".`)
+  print.one({ operation: id, ...(result as { backupId: string; bytes: number }) })
+  progress.notice('It opens with the control key alone: keep a key backup too, in another place.')
+}
+
+async function backups({ config, print }: Desk, { from }: { from?: string }): Promise<void> {
+  const [{ listCatalogs }, { stores }] = await Promise.all([
+    import('../../src/rescue/stored.js'),
+    import('../../src/way-in.js')
+  ])
+  const opened = stores(config())
+  print.list(await listCatalogs(await opened.open(from ?? opened.usual)), ['id', 'at', 'bytes', 'url'])
+}
+
+interface RestoreOptions {
+  latest?: true
+  from?: string
+}
+
+async function restore(
+  { config, print, progress }: Desk,
+  { latest, from }: RestoreOptions,
+  backup?: string
+): Promise<void> {
+  if ((backup === undefined) === (latest === undefined)) {
+    throw new SaasctlError('USAGE', 'Either one backup is named, or --latest is given.', {
+      hint: 'List them with "saasctl catalog backups".'
+    })
+  }
+  const [{ restoreCatalog }, { readCatalog }, { keyStore, stores }] = await Promise.all([
+    import('../../src/rescue/restore.js'),
+    import('../../src/rescue/stored.js'),
+    import('../../src/way-in.js')
+  ])
+  const values = config()
+  const stored = await readCatalog(stores(values), backup, from)
+  const actor = { name: values.operator, proof: 'asserted' } as const
+  print.one(await restoreCatalog(await ownersUrl(values, progress), keyStore(values), stored, actor))
+  progress.next('Declare it the present one, and get back what came after it: saasctl catalog adopt')
 }
 
 async function createCredentials(

@@ -1,18 +1,24 @@
 import type { Actor } from './audit.js'
-import type { Catalog } from './catalog.js'
+import { forgetUnbound } from './bindings.js'
+import type { Catalog, Transaction } from './catalog.js'
 
 /** More takeovers than any operation of the lost catalog can have had after the backup. */
 const EPOCH_LEAP = 1_000_000
 
 /**
  * Declares a restored catalog the present one: a new incarnation, which every router sees, and epochs beyond all that the
- * lost catalog may have given out, so that its processes are fenced off. Gives the incarnations before and after.
+ * lost catalog may have given out, so that its processes are fenced off. Gives the incarnations before and after. `also` is
+ * done in the same transaction: what is known of the time since.
  */
-export async function adoptCatalog(catalog: Catalog, actor: Actor): Promise<{ before: string; after: string }> {
+export async function adoptCatalog(
+  catalog: Catalog,
+  actor: Actor,
+  also: (tx: Transaction) => Promise<void> = async () => {}
+): Promise<{ before: string; after: string }> {
   return catalog.transaction(actor, async tx => {
     const [row] = await tx.query<{ before: string; after: string }>(
       `with old as (select incarnation from saasctl.instance for update)
-       update saasctl.instance i set incarnation = gen_random_uuid(), adopted_at = now() from old
+       update saasctl.instance i set incarnation = gen_random_uuid(), adopted_at = now(), restored_at = null from old
        returning old.incarnation as before, i.incarnation as after`
     )
     if (!row) throw new Error('the catalog’s own row is there: opening has read it')
@@ -32,6 +38,10 @@ export async function adoptCatalog(catalog: Catalog, actor: Actor): Promise<{ be
     )
     // A warm database may have been claimed after the backup, and hold a tenant's data by now.
     await tx.query(`update saasctl.database set state = 'retired' where kind = 'tenant' and state = 'ready'`)
+    // A restore may have been undone since: what it had replaced is a tenant's own again, or was dropped. It is kept.
+    await tx.query('delete from saasctl.replaced_database')
+    await forgetUnbound(tx)
+    await also(tx)
     tx.audit({ chain: 'catalog', action: 'catalog.adopt', subject: 'catalog', payload: row })
     return row
   })

@@ -7,6 +7,9 @@ export interface Instance {
   schemaVersion: number
   oldestProgram: number
   keysBackedUpAt: Date | null
+  catalogBackedUpAt: Date | null
+  /** It was put back from a backup then, and is not declared the present one yet. */
+  restoredAt: Date | null
 }
 
 /** Where the catalog's migrations are: beside `dist` in the package, wherever it is installed. */
@@ -21,7 +24,8 @@ export async function programVersion(): Promise<number> {
 export async function readInstance(catalog: Queryable): Promise<Instance> {
   const [row] = await catalog.query<Instance>(
     `select incarnation, schema_version as "schemaVersion", oldest_program as "oldestProgram",
-       keys_backed_up_at as "keysBackedUpAt" from saasctl.instance`
+       keys_backed_up_at as "keysBackedUpAt", catalog_backed_up_at as "catalogBackedUpAt",
+       restored_at as "restoredAt" from saasctl.instance`
   )
   if (!row)
     throw new SaasctlError('CATALOG_UNMIGRATED', 'The catalog has no schema yet.', {
@@ -49,4 +53,13 @@ export async function checkVersion(instance: Instance): Promise<void> {
       { hint: 'Install the newer saasctl.' }
     )
   }
+}
+
+/** What a restored catalog believes to be due may be undone since: CATALOG_STATE until it is adopted. */
+export async function refuseRewound(catalog: Queryable): Promise<void> {
+  const { restoredAt } = await readInstance(catalog)
+  if (!restoredAt) return
+  throw new SaasctlError('CATALOG_STATE', 'The catalog was restored from a backup and is not adopted yet.', {
+    hint: 'Run "saasctl catalog adopt" first.'
+  })
 }

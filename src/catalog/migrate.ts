@@ -10,9 +10,9 @@ const catalogGroups = ['saasctl_control', 'saasctl_router', 'saasctl_auditor', '
 /**
  * Brings the catalog to this program's version: our schema by node-pg-migrate, graphile-worker's by its own migrations.
  * Both may be repeated; two at once wait for each other. `url` is the owner of the database, a login with CREATEROLE.
- * Returns the names of the migrations that were applied.
+ * `upTo` stops at an older version, for what is restored into it. Returns the names of the migrations that were applied.
  */
-export async function migrateCatalog(url: string): Promise<string[]> {
+export async function migrateCatalog(url: string, upTo?: number): Promise<string[]> {
   const [{ default: postgres }, { runner }, { runMigrations }] = await Promise.all([
     import('pg'),
     import('node-pg-migrate'),
@@ -33,7 +33,8 @@ export async function migrateCatalog(url: string): Promise<string[]> {
       createMigrationsSchema: true,
       singleTransaction: true,
       advisoryLockMode: 'wait',
-      log: () => {}
+      log: () => {},
+      ...(upTo !== undefined && { count: Math.max(upTo - (await appliedSoFar(client)), 0) })
     })
     await allowReadingMigrations(client)
     await migrateQueue(client, url, runMigrations)
@@ -43,6 +44,14 @@ export async function migrateCatalog(url: string): Promise<string[]> {
   } finally {
     await client.end().catch(() => {})
   }
+}
+
+async function appliedSoFar(client: pg.Client): Promise<number> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `select to_regclass('saasctl.pgmigrations') is not null as there`
+  )
+  if (!rows[0]?.there) return 0
+  return (await client.query('select from saasctl.pgmigrations')).rowCount ?? 0
 }
 
 async function allowReadingMigrations(client: pg.Client): Promise<void> {

@@ -14,13 +14,14 @@ export interface CatalogStatus {
   openOperations: number
   workers: number
   keysBackedUpAt: Date | null
+  catalogBackedUpAt: Date | null
 }
 
 /** What the catalog is, and how much is in it. Tenants are counted one by one: seconds for a million. */
 export async function catalogStatus(q: Queryable): Promise<CatalogStatus> {
   const instance = await readInstance(q)
   const [row] = await q.query<
-    Omit<CatalogStatus, 'incarnation' | 'schemaVersion' | 'programVersion' | 'keysBackedUpAt'>
+    Omit<CatalogStatus, 'incarnation' | 'schemaVersion' | 'programVersion' | 'keysBackedUpAt' | 'catalogBackedUpAt'>
   >(
     `select current_user as login, current_setting('server_version') as server,
        (select rolsuper from pg_roles where rolname = current_user) as superuser,
@@ -30,6 +31,7 @@ export async function catalogStatus(q: Queryable): Promise<CatalogStatus> {
        (select count(*)::int from saasctl.worker where seen_at > clock_timestamp() - interval '20 s') as workers`
   )
   if (!row) throw new Error('a select without a table gives one row')
-  const { incarnation, schemaVersion, keysBackedUpAt } = instance
-  return { incarnation, schemaVersion, programVersion: await programVersion(), keysBackedUpAt, ...row }
+  const { incarnation, schemaVersion, keysBackedUpAt, catalogBackedUpAt } = instance
+  const known = { incarnation, schemaVersion, programVersion: await programVersion() }
+  return { ...known, keysBackedUpAt, catalogBackedUpAt, ...row }
 }

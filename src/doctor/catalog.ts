@@ -1,6 +1,6 @@
 import { readInstance } from '../catalog/instance.js'
 import type { Context } from '../operations/kind.js'
-import { type Diagnosis, fine, mendable, warning } from './finding.js'
+import { type Diagnosis, fine, mendable, warning, wrong } from './finding.js'
 import { type Count, catalogLogin, recount, wrongCounts } from './queries/catalog.js'
 
 /** The catalog itself: which one it is, and whether the audit trail's guard binds the login that this program uses. */
@@ -8,6 +8,10 @@ export async function checkCatalog({ catalog }: Context): Promise<Diagnosis[]> {
   const [instance, { login, superuser, overAudit }] = await Promise.all([readInstance(catalog), catalogLogin(catalog)])
   const message = `The catalog is at version ${instance.schemaVersion}, incarnation ${instance.incarnation}.`
   const said = [fine('catalog.instance', 'catalog', message)]
+  if (instance.restoredAt) {
+    const old = 'The catalog was restored from a backup and is not adopted yet: no worker works on it.'
+    said.push(wrong('catalog.rewound', 'catalog', old, 'saasctl catalog adopt'))
+  }
   if (superuser || overAudit) {
     const what = superuser ? 'a superuser of the catalog’s server' : 'a member of saasctl_audit'
     said.push(

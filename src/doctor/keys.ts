@@ -25,7 +25,7 @@ export async function checkKeys({ catalog, keys }: Context): Promise<Diagnosis[]
   if (said.length === 0 && uses.length > 0) {
     said.push(fine('keys.present', 'keys', `Every key that the catalog needs is there (${keys.describe()}).`))
   }
-  if (uses.length > 0) said.push(backup(instance.keysBackedUpAt))
+  if (uses.length > 0) said.push(backup(instance.keysBackedUpAt), catalogBackup(instance.catalogBackedUpAt))
   return said
 }
 
@@ -33,4 +33,10 @@ function backup(at: Date | null): Diagnosis {
   if (at) return fine('keys.backup', 'keys', `The keys were backed up on ${at.toISOString().slice(0, 10)}.`)
   const message = 'The keys were never backed up: without them every password in the catalog is lost.'
   return warning('keys.backup', 'keys', message, 'saasctl key backup FILE')
+}
+
+function catalogBackup(at: Date | null): Diagnosis {
+  if (at) return fine('catalog.backup', 'catalog', `The catalog was backed up on ${at.toISOString().slice(0, 10)}.`)
+  const message = 'The catalog was never backed up: without it nobody knows which database is whose.'
+  return warning('catalog.backup', 'catalog', message, 'saasctl catalog backup')
 }

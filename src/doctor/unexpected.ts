@@ -59,7 +59,7 @@ function unknown(server: ServerRow, one: Found): Diagnosis {
     `Database ${one.name}${made(one.id)} has a name of ours, and ${what(one)} on server ${server.name}, ` +
     'but the catalog does not know it: another catalog’s, or of this one before it was restored.'
   const fix =
-    'Ask the owners of other catalogs. If it is nobody’s, drop it with the server’s own tools; saasctl never does.'
+    'See whether it is a tenant’s with "saasctl catalog adopt --dry-run", or ask the owners of other catalogs. If it is nobody’s, drop it with the server’s own tools; saasctl never does.'
   return warning('database.unknown', `database:${one.name}`, message, fix)
 }
 

@@ -122,6 +122,12 @@ export interface Inventory {
   logins: Array<{ name: string; open: boolean }>
 }
 
+/** Who a database belongs to, sealed: a text that says nothing to the server and to other catalogs. */
+export interface Binding {
+  database: string
+  text: string
+}
+
 /**
  * The proof that a side effect still belongs to its operation. The acting session's name on the server carries
  * operation and epoch; whoever takes the operation over ends older sessions before it looks.
@@ -152,6 +158,8 @@ export interface Engine extends SnapshotVerbs {
   check(server: ServerAccess): Promise<Finding[]>
   /** The databases and logins on the server that have the form of ours. */
   inventory(server: ServerAccess): Promise<Inventory>
+  /** What `bind` has written on the server, whosever it is, each with the database that it is written for. */
+  bindings(server: ServerAccess): Promise<Binding[]>
   /** What there is of one database. Absence is an answer, not an error. */
   state(server: ServerAccess, names: DatabaseNames): Promise<DatabaseState>
   /** Opens a fenced session: ends sessions of older epochs, takes the operation's lock on the server, then `confirm`s. */
@@ -253,6 +261,11 @@ export interface ActingSession {
   /** Sets passwords, for those logins alone. */
   setPasswords(names: DatabaseNames, passwords: Partial<Record<LoginRole, Secret>>): Promise<void>
   openLogins(names: DatabaseNames, roles: LoginRole[]): Promise<void>
+  /**
+   * Writes on the server, beside the database, where no login of a tenant can write, whose it is: for the day when the
+   * catalog is lost. In place of what was there; of a database that is absent nothing is written.
+   */
+  bind(names: DatabaseNames, text: string): Promise<void>
   /**
    * Closes the logins at once, and ends their sessions: those that do not go by themselves within `graceMs`, 0 unless given.
    * Nothing of theirs runs when it returns.

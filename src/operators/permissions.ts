@@ -94,6 +94,7 @@ export const permissions: Record<string, readonly Role[]> = {
   'doctor --fix': working,
   'catalog status': looking,
   'catalog adopt': admins,
+  'catalog backup': working,
   'key status': looking,
   'key backup': admins,
   'operator list': looking,

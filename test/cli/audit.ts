@@ -119,7 +119,7 @@ if (!(await skipWithoutPostgres(t))) {
     const walk = (command: typeof program): Array<typeof program> =>
       command.commands.length === 0 ? [command] : command.commands.flatMap(one => walk(one as typeof program))
     const files =
-      /^(init|version|completion|config show|dev .*|migration new|catalog (migrate|credentials create)|key restore)$/
+      /^(init|version|completion|config show|dev .*|migration new|catalog (migrate|backups|restore|credentials create)|key restore)$/
     const words = walk(program).map(command => pathOf(command).replace('saasctl ', ''))
     t.strictSame(
       words.filter(word => !permissions[word] && !files.test(word)),

@@ -95,6 +95,24 @@ async function making(t: Test, running: RunningEngine) {
     await t.rejects(other, { code: 'IDENTITY_WRONG' })
   })
 
+  t.test('what is bound beside a database is read again, only the last of it, and goes with the database', async t => {
+    const planned = await make(running)
+    t.teardown(() => drop(running, planned))
+    const session = await engine.enter(access, fence())
+    t.teardown(() => session.end())
+    const absent = plan(engine)
+    await session.bind(absent.names, 'nobody’s')
+    await session.bind(planned.names, 'first')
+    await session.bind(planned.names, `'last' \\ "of" it`)
+    const database = planned.names.database
+    const found = async () => (await engine.bindings(access)).filter(one => one.database === database)
+    t.strictSame(await found(), [{ database, text: `'last' \\ "of" it` }])
+    t.notOk((await engine.bindings(access)).some(one => one.database === absent.names.database))
+    await engine.identify(access, database, planned.as('app_a'), planned.id)
+    await session.dropDatabase(planned.names)
+    t.strictSame(await found(), [])
+  })
+
   t.test('names, logins and groups are of the form that the inventory finds, and nothing else is', async t => {
     const planned = await make(running)
     t.teardown(() => drop(running, planned))

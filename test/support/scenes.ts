@@ -9,7 +9,9 @@ import { mustFindExport } from '../../src/exports/create.js'
 import { uuidv7 } from '../../src/names.js'
 import { abortRollout } from '../../src/rollouts/control.js'
 import type { Saasctl } from '../../src/saasctl.js'
+import { updateTenant } from '../../src/tenants/update.js'
 import type { ControlPlane } from './control-plane.js'
+import { forget } from './lost-catalog.js'
 import type { TinyTemplate } from './tiny-template.js'
 import { doVerb, type VerbName } from './verbs.js'
 
@@ -125,6 +127,19 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
   'template.reference': async () => ({ verb: 'reference', argument: {} }),
   'export.create': async stage => ({ verb: 'export', argument: { slug: await tenant(stage, 'active') } }),
   'export.import': async stage => ({ verb: 'import', argument: { slug: newSlug(), file: await exported(stage) } }),
+  'catalog.backup': async () => ({ verb: 'back-up-catalog', argument: {} }),
+  'server.bind': async stage => {
+    const slug = await tenant(stage, 'active')
+    await updateTenant(stage.saasctl, slug, { displayName: newSlug() }, { wait: true })
+    return { verb: 'bind', argument: {} }
+  },
+  'tenant.recover': async ({ saasctl, plane }) => {
+    const slug = newSlug()
+    await doVerb(saasctl, 'create', { slug })
+    await doVerb(saasctl, 'bind', {})
+    await plane.catalogAsSuperuser(client => forget(client, slug))
+    return { verb: 'recover', argument: { slug } }
+  },
   'migration.check': async () => ({ verb: 'check', argument: {} })
 }
 

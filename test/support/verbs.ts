@@ -12,6 +12,10 @@ import { importExport } from '../../src/exports/import.js'
 import { checkMigrations } from '../../src/migrations/check.js'
 import { resumeOperation } from '../../src/operations/inspect.js'
 import type { ProgressLine } from '../../src/operations/run.js'
+import { backupCatalog } from '../../src/rescue/backup.js'
+import { bindAll } from '../../src/rescue/bind.js'
+import { discover } from '../../src/rescue/discover.js'
+import { recoverTenant } from '../../src/rescue/recover.js'
 import { cloneTenant } from '../../src/restores/clone.js'
 import { restoreTenant } from '../../src/restores/restore.js'
 import { undoRestore } from '../../src/restores/undo.js'
@@ -156,6 +160,13 @@ export const verbs = {
       async wish => (await createTenant(saasctl, wish, wish, { wait: true })).tenant,
       { onProgress }
     ),
+  'back-up-catalog': (saasctl, _argument, onProgress) => backupCatalog(saasctl, { wait: true, keep: 2, onProgress }),
+  bind: (saasctl, _argument, onProgress) => bindAll(saasctl, { wait: true, onProgress }),
+  recover: async (saasctl, argument, onProgress) => {
+    const { unknown } = await discover(saasctl)
+    const found = unknown.find(({ bound }) => bound.tenant.slug === slugOf(argument))
+    if (found) await recoverTenant(saasctl, found, { moves: false }, { wait: true, onProgress })
+  },
   /** Goes on with somebody else's operation. */
   go: (saasctl, argument, onProgress) => resumeOperation(saasctl, String(argument['operation']), { onProgress })
 } satisfies Record<string, Verb>

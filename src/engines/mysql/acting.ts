@@ -13,6 +13,7 @@ import type {
   ServerAccess,
   Takeover
 } from '../engine.js'
+import { bind } from './bindings.js'
 import { connect, type Way } from './connect.js'
 import type { ControlSessions } from './control-sessions.js'
 import { dropDatabase, guardDatabase, makeDatabase, sealDatabase, unsealDatabase } from './databases.js'
@@ -89,6 +90,10 @@ export class MysqlActingSession implements ActingSession {
 
   openLogins(names: DatabaseNames, roles: LoginRole[]) {
     return this.#fenced(() => openLogins(this.#session, names, roles))
+  }
+
+  bind(names: DatabaseNames, text: string) {
+    return this.#fenced(() => bind(this.#session, names, text))
   }
 
   closeLogins(names: DatabaseNames, roles: LoginRole[], graceMs = 0) {

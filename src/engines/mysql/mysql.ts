@@ -1,5 +1,6 @@
 import type { DatabaseNames, Engine, Fence, ServerAccess } from '../engine.js'
 import { MysqlActingSession } from './acting.js'
+import { bindingsOf } from './bindings.js'
 import { check } from './check.js'
 import { ControlSessions } from './control-sessions.js'
 import { describe } from './describe.js'
@@ -58,6 +59,10 @@ export class MysqlEngine implements Engine {
 
   inventory(server: ServerAccess) {
     return this.#sessions.use(server, inventoryOf)
+  }
+
+  bindings(server: ServerAccess) {
+    return this.#sessions.use(server, bindingsOf)
   }
 
   state(server: ServerAccess, names: DatabaseNames) {

@@ -13,6 +13,7 @@ import type {
   ServerAccess,
   Takeover
 } from '../engine.js'
+import { bind } from './bindings.js'
 import { connect } from './connect.js'
 import type { ControlSessions } from './control-sessions.js'
 import { dropDatabase, guardDatabase, makeDatabase, sealDatabase, unsealDatabase } from './databases.js'
@@ -90,6 +91,10 @@ export class PostgresActingSession implements ActingSession {
 
   openLogins(names: DatabaseNames, roles: LoginRole[]) {
     return this.#fenced(() => openLogins(this.#session, names, roles))
+  }
+
+  bind(names: DatabaseNames, text: string) {
+    return this.#fenced(() => bind(this.#session, names, text))
   }
 
   closeLogins(names: DatabaseNames, roles: LoginRole[], graceMs = 0) {

@@ -1,6 +1,7 @@
 import type { DumpOptions } from '../dump.js'
 import type { Credentials, DatabaseNames, Engine, Fence, ServerAccess } from '../engine.js'
 import { PostgresActingSession } from './acting.js'
+import { bindingsOf } from './bindings.js'
 import { check } from './check.js'
 import { ControlSessions } from './control-sessions.js'
 import { describe } from './describe.js'
@@ -59,6 +60,10 @@ export class PostgresEngine implements Engine {
 
   inventory(server: ServerAccess) {
     return this.#sessions.use(server, inventoryOf)
+  }
+
+  bindings(server: ServerAccess) {
+    return this.#sessions.use(server, bindingsOf)
   }
 
   state(server: ServerAccess, names: DatabaseNames) {
