@@ -1,6 +1,7 @@
 import { isUuid } from '../names.js'
 import type { Actor } from './audit.js'
 import { only, type Queryable } from './catalog.js'
+import { underHold } from './holds.js'
 
 export type ExportStatus = 'making' | 'ready' | 'failed' | 'expired'
 
@@ -151,10 +152,11 @@ export async function setExportStatus(q: Queryable, id: string, status: ExportSt
   ])
 }
 
+/** Those whose time is over, but none of a tenant that is held. */
 export async function expiredExports(q: Queryable, limit: number): Promise<ListedExport[]> {
   return q.query<ListedExport>(
     `select ${columns}, t.slug from saasctl.export e join saasctl.tenant t on t.id = e.tenant_id
-     where e.status = 'ready' and e.expires_at <= now() order by e.expires_at limit $1`,
+     where e.status = 'ready' and e.expires_at <= now() and not ${underHold('e.tenant_id')} order by e.expires_at limit $1`,
     [limit]
   )
 }
