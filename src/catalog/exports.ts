@@ -64,13 +64,18 @@ export async function insertExport(q: Queryable, wish: NewExport): Promise<void>
   )
 }
 
-/** The same for a login that may only ask, with its operation: a worker makes it. Says why not, when it is not asked for. */
+export type ExportAnswer = 'asked' | 'absent' | 'busy' | 'reason' | 'formats' | 'token'
+
+/**
+ * The same for a login that may only ask, with its operation: a worker makes it. The catalog looks by itself whom the token
+ * proves; without one the actor's name is asserted. Says why not, when it is not asked for.
+ */
 export async function requestExport(
   q: Queryable,
-  wish: Omit<NewExport, 'tenantId'> & { tenant: string }
-): Promise<'asked' | 'absent' | 'busy' | 'reason'> {
-  const rows = await q.query<{ answer: 'asked' | 'absent' | 'busy' | 'reason' }>(
-    'select saasctl.export_request($1, $2, $3, $4, $5, $6, $7, $8, $9) as answer',
+  wish: Omit<NewExport, 'tenantId'> & { tenant: string; tokenHash: Buffer | null }
+): Promise<ExportAnswer> {
+  const rows = await q.query<{ answer: ExportAnswer }>(
+    'select saasctl.export_request($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) as answer',
     [
       wish.id,
       wish.operationId,
@@ -80,7 +85,8 @@ export async function requestExport(
       wish.masked,
       wish.certificate,
       wish.actor.name,
-      wish.reason
+      wish.reason,
+      wish.tokenHash
     ]
   )
   return only(rows, 'the request of an export').answer

@@ -123,17 +123,22 @@ export async function createExport(
 }
 
 /** What a login may do that may not change the catalog. */
-async function ask({ catalog }: Context, slug: string, wish: Omit<NewExport, 'tenantId'>) {
+async function ask({ catalog, tokenHash = null }: Context, slug: string, wish: Omit<NewExport, 'tenantId'>) {
   if (wish.target !== null) {
     throw new SaasctlError('NOT_ALLOWED', 'This login may ask for an export into the store alone.', {
       hint: 'Leave --out away; a worker makes it, and "saasctl export show" says where it is.'
     })
   }
-  const answer = await requestExport(catalog, { ...wish, tenant: slug })
+  const answer = await requestExport(catalog, { ...wish, tenant: slug, tokenHash })
   if (answer === 'asked') return { id: wish.id, operationId: wish.operationId, operation: undefined }
   if (answer === 'busy') {
     throw new SaasctlError('TENANT_BUSY', 'Another operation is at work on this tenant.', {
       hint: 'Ask again when it is over.'
+    })
+  }
+  if (answer === 'token') {
+    throw new SaasctlError('NOT_ALLOWED', 'The operator’s token is not known any more.', {
+      hint: 'Ask an admin for a new one: saasctl operator token NAME'
     })
   }
   throw new SaasctlError('TENANT_NOT_FOUND', `There is no tenant ${quoteInput(slug)} that can be exported.`, {

@@ -397,7 +397,7 @@ if (!(await skipWithoutPostgres(t))) {
         [
           `update saasctl.audit_event set body = overlay(body placing '~' from ${20 + byte} for 1) where ${at}`,
           `update saasctl.audit_event set hash = overlay(hash placing '~' from ${1 + byte} for 1) where ${at}`,
-          `update saasctl.audit_payload set salt = set_byte(salt, ${byte % 32}, (get_byte(salt, ${byte % 32}) + 1) % 256) where ${at}`,
+          `update saasctl.audit_payload set salt = set_byte(salt, ${byte % 16}, (get_byte(salt, ${byte % 16}) + 1) % 256) where ${at}`,
           `delete from saasctl.audit_event where ${at}`,
           `update saasctl.audit_event set at = at + interval '1 us' where ${at}`
         ][random(5)] ?? ''
