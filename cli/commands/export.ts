@@ -47,13 +47,13 @@ export function exportNoun(noun: Command): void {
     'export verify acme.tar.gz --key audit.pem',
     'export verify acme  # without a key it cannot say who signed'
   ])
-    .option('--key <file>', 'the public key in PEM, as "audit key" prints it')
+    .option('--key <file>', 'public keys in PEM, as "audit key" prints them, retired ones too')
     .action(withDesk(verify))
   verb(noun, 'import <file>', 'Bring an export back as a new tenant, equal row for row', [
     'export import acme.tar.gz --as acme-again'
   ])
     .requiredOption('--as <slug>', 'the new tenant')
-    .option('--key <file>', 'the public key that must have signed it, in PEM')
+    .option('--key <file>', 'public keys in PEM, of which one must have signed it')
     .action(withSaasctl(importFile))
 }
 

@@ -53,7 +53,7 @@ if (!(await skipWithoutPostgres(t))) {
     const trail = join(folder, 'elsewhere', object)
     t.match(await run(['audit', 'verify', trail, '--checkpoint', kept, '--key', key]), { code: 0 })
     t.match(await house(['audit', 'checkpoint', '--to', 'ftp://x'], as(token)), { code: 2, stderr: /is not a store/ })
-    t.match(await run(['audit', 'verify', '--checkpoint', `${elsewhere}/none`]), { code: 1, stderr: /has no none/ })
+    t.match(await run(['audit', 'verify', '--checkpoint', `${elsewhere}/none`]), { code: 5, stderr: /has no none/ })
   })
 
   const shown = (id: string) => json<Export>(['export', 'show', id])
