@@ -1,9 +1,9 @@
 -- Up Migration
 
--- The same event as before in one statement: the chain's head is locked, and event, payload and head are written with it.
--- Of the server's own time, beside a bare chained insert of three rows: 0.71, where three statements that first tried to make
--- the chain were 0.56. The parts: a salt of one UUID instead of two (each asks the kernel for random bits), a row instead of a set
--- of rows as the answer, and every name qualified, which is as safe as a search_path of the function's own and costs nothing.
+-- The same event as before in one statement: the chain's head is locked, and event, payload and head are written with it. Of
+-- the server's own time 46 µs, where three statements that first tried to make the chain took 51; the least that a chained row
+-- can be takes 28, and 36 in a function of its own. A salt is one UUID instead of two, the answer a row instead of a set of
+-- rows, and every name is qualified, which is as safe as a search_path of the function's own and costs nothing.
 grant create on schema saasctl to saasctl_audit;
 set local role saasctl_audit;
 drop function saasctl.audit_append(text, text, text, text, text, text);
