@@ -1,4 +1,4 @@
-import { open, rm } from 'node:fs/promises'
+import { open, readFile, rm } from 'node:fs/promises'
 import { SaasctlError } from '../src/errors.js'
 
 /** A new private file: made before its content is, and gone again when that fails. INVALID_INPUT when it is there already. */
@@ -19,5 +19,15 @@ export function fileTrouble(cause: NodeJS.ErrnoException): never {
   throw new SaasctlError('INVALID_INPUT', `The file ${cause.path ?? ''} ${what}.`, {
     hint: 'Name another file.',
     cause
+  })
+}
+
+/** A file that was named on the command line. INVALID_INPUT when it cannot be read. */
+export function readText(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new SaasctlError('INVALID_INPUT', `${file} cannot be read: ${cause.code}.`, {
+      hint: 'Name another file.',
+      cause
+    })
   })
 }

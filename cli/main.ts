@@ -1,31 +1,9 @@
 #!/usr/bin/env node
-import { CommanderError } from 'commander'
-import { asSaasctlError } from '../src/errors.js'
-import { asksForJson, checkArguments, normalArguments } from './arguments.js'
-import { complain } from './complain.js'
-import type { Flags } from './flags.js'
-import { makeProgram, usageError } from './program.js'
+import { run } from './run.js'
 
 // A reader that has seen enough, such as `head`, is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 // Nobody reads what is said beside the data: the work and its exit code are not touched by that.
 process.stderr.on('error', () => {})
-
-/** Runs one command line. The only place where an error becomes an exit code. */
-async function run(argv: string[]): Promise<number> {
-  const program = makeProgram()
-  try {
-    checkArguments(argv)
-    await program.parseAsync(normalArguments(argv), { from: 'user' })
-    return 0
-  } catch (thrown) {
-    if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0
-    const error = thrown instanceof CommanderError ? usageError(program, thrown, argv) : asSaasctlError(thrown)
-    const { output, verbose } = program.opts<Flags>()
-    // An error in the arguments comes before the flags behind it were read.
-    complain(error, { json: output !== 'table' || asksForJson(argv), verbose })
-    return error.exit
-  }
-}
 
 process.exitCode = await run(process.argv.slice(2))

@@ -24,7 +24,13 @@ const table: Record<string, () => Promise<unknown>> = {
   'tenant.adopt': async () => (await import('./tenants/adopt.js')).tenantAdopt,
   'tenant.load': async () => (await import('./tenants/load.js')).tenantLoad,
   'tenant.release': async () => (await import('./tenants/release.js')).tenantRelease,
-  'tenant.erase': async () => (await import('./tenants/erase.js')).tenantErase,
+  'tenant.erase': async () => {
+    const [{ eraseWith }, { handOver }] = await Promise.all([
+      import('./tenants/erase.js'),
+      import('./exports/hand-over.js')
+    ])
+    return eraseWith(handOver)
+  },
   'template.build': async () => (await import('./templates/build.js')).templateBuild,
   'warm.create': async () => (await import('./templates/warm-kinds.js')).warmCreate,
   'warm.migrate': async () => (await import('./templates/warm-kinds.js')).warmMigrate,

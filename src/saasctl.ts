@@ -16,6 +16,7 @@ import { failpoints } from './operations/failpoints.js'
 import type { Context, Tools } from './operations/kind.js'
 import { Operations } from './operations/operations.js'
 import { type Caller, callerOf } from './operators/caller.js'
+import { tokenHash } from './operators/token.js'
 import type { KeptServer } from './servers/embedded.js'
 import { keyStore, operatorToken, stores, wayIn } from './way-in.js'
 
@@ -73,16 +74,18 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
       failpoint: failpoints(config.failpoint),
       kinds
     })
+    const token = options.actor ? null : operatorToken(config)
     const caller: Caller = options.actor
       ? { actor: options.actor, role: 'owner' }
       : await callerOf(catalog, {
-          token: operatorToken(config),
+          token,
           assertedName: config.operator,
           assertedMayChange: config.assertedChanges
         })
     const { actor } = caller
     const close = () => closers.close()
-    const saasctl = { ...tools, actor, caller, operations, config, embedded, catalogUrl, close }
+    const proof = token && tokenHash(token)
+    const saasctl = { ...tools, actor, caller, tokenHash: proof, operations, config, embedded, catalogUrl, close }
     if (embedded) {
       await keep(saasctl, 'catalog', embedded)
       if (await hasEmbeddedMysql(config.home)) await addEmbeddedMysql(saasctl, report)

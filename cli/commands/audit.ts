@@ -28,23 +28,31 @@ export function audit(noun: Command): void {
   verb(noun, 'verify [file]', 'Look whether anybody has changed the trail; exit 8 when somebody has', [
     'audit verify',
     'audit verify --checkpoint kept/checkpoint-12 --key signing.pem',
+    'audit verify --checkpoint s3://elsewhere/checkpoint-12 --key signing.pem',
     'audit verify trail.ndjson --key signing.pem  # an exported trail, without the catalog'
   ])
     .option('--tenant <slug>', 'the chain of one tenant alone')
-    .option('--checkpoint <file>', 'a checkpoint that was kept elsewhere')
+    .option(
+      '--checkpoint <file>',
+      'a checkpoint that was kept elsewhere: a file, or file:// or s3:// of one in a store'
+    )
     .option('--key <files>', 'public keys that are trusted, in PEM; this machine’s own unless given', collectNames)
     .action(withSaasctl(verify))
   verb(noun, 'checkpoint', 'Sign where every chain ends now', [
+    'audit checkpoint --to s3://elsewhere  # as checkpoint-12 and so on, never over one that is there',
     'audit checkpoint --out /mnt/elsewhere/checkpoint-12  # with its signature and the heads beside it'
   ])
     .option('--out <file>', 'a new file for it; FILE.sig and FILE.heads come beside it')
+    .option('--to <store>', 'file:///FOLDER or s3://BUCKET/PREFIX to keep it in')
     .action(withSaasctl(checkpoint))
   verb(noun, 'export', 'Write the trail as lines of JSON that verify offline', [
     'audit export --out trail.ndjson',
-    'audit export --tenant acme > acme.ndjson'
+    'audit export --tenant acme > acme.ndjson',
+    'audit export --to s3://elsewhere/trails'
   ])
     .option('--tenant <slug>', 'the chain of one tenant alone')
     .option('--out <file>', 'a new file for it; without it, it is printed')
+    .option('--to <store>', 'file:///FOLDER or s3://BUCKET/PREFIX to keep it in, under a name with the time')
     .action(withSaasctl(exportTrail))
   verb(noun, 'key', 'Print the public keys of signatures, the present one first', [
     'audit key > signing.pem',

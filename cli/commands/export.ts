@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { LineFormat } from '../../src/engines/snapshot.js'
 import { SaasctlError } from '../../src/errors.js'
 import { printSteps } from '../dry-run.js'
+import { readText } from '../files.js'
 import { count } from '../flags.js'
 import { verb } from '../help.js'
 import { type Desk, type Session, withDesk, withSaasctl } from '../session.js'
@@ -47,13 +47,13 @@ export function exportNoun(noun: Command): void {
     'export verify acme.tar.gz --key audit.pem',
     'export verify acme  # without a key it cannot say who signed'
   ])
-    .option('--key <file>', 'the public key in PEM, as "audit key" prints it')
+    .option('--key <file>', 'public keys in PEM, as "audit key" prints them, retired ones too')
     .action(withDesk(verify))
   verb(noun, 'import <file>', 'Bring an export back as a new tenant, equal row for row', [
     'export import acme.tar.gz --as acme-again'
   ])
     .requiredOption('--as <slug>', 'the new tenant')
-    .option('--key <file>', 'the public key that must have signed it, in PEM')
+    .option('--key <file>', 'public keys in PEM, of which one must have signed it')
     .action(withSaasctl(importFile))
 }
 
@@ -76,7 +76,7 @@ async function create(session: Session, options: CreateOptions, slug: string): P
     container: out === undefined ? ('tar.gz' as const) : containerOf(out),
     target: out === undefined || out.startsWith('s3://') ? (out ?? null) : pathToFileURL(resolve(out)).href,
     masked: options.mask ?? false,
-    certificate: options.encryptTo === undefined ? null : await read(options.encryptTo),
+    certificate: options.encryptTo === undefined ? null : await readText(options.encryptTo),
     reason: options.reason ?? ''
   }
   const { id, operation, operationId } = await createExport(saasctl, slug, wish, session.wait())
@@ -111,7 +111,7 @@ async function download({ saasctl, print }: Session, _options: object, id: strin
 
 async function verify({ print, progress }: Desk, options: { key?: string }, file: string): Promise<void> {
   const { verifyExport } = await import('../../src/exports/verify.js')
-  const verdict = await verifyExport(file, options.key === undefined ? undefined : await read(options.key))
+  const verdict = await verifyExport(file, options.key === undefined ? undefined : await readText(options.key))
   const { problems, says, ...facts } = verdict
   if (print.forPrograms) print.one(verdict)
   else {
@@ -147,7 +147,7 @@ async function importFile(session: Session, options: { as: string; key?: string 
     import('../../src/exports/import.js'),
     import('../../src/tenants/create.js')
   ])
-  const publicKey = options.key === undefined ? undefined : await read(options.key)
+  const publicKey = options.key === undefined ? undefined : await readText(options.key)
   const wait = session.wait()
   const { tenant, operation } = await importExport(
     saasctl,
@@ -161,14 +161,5 @@ async function importFile(session: Session, options: { as: string; key?: string 
     database: tenant.database,
     operationId: operation.id,
     ...(operation.result as object)
-  })
-}
-
-function read(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new SaasctlError('INVALID_INPUT', `${file} cannot be read: ${cause.code}.`, {
-      hint: 'Name another file.',
-      cause
-    })
   })
 }

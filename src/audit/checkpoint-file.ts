@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { access, open, readFile, rm } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { canonical } from '../canonical.js'
-import type { Catalog } from '../catalog/catalog.js'
+import type { Catalog, Snapshot } from '../catalog/catalog.js'
 import { type CheckpointRow, headsAt } from '../catalog/checkpoints.js'
 import type { ChainHead } from '../catalog/trail.js'
 import { SaasctlError } from '../errors.js'
@@ -47,13 +47,18 @@ async function write(path: string, made: string[], catalog: Catalog, { number }:
   made.push(path)
   try {
     await catalog.snapshot(async snapshot => {
-      for await (const heads of headsAt(snapshot, number)) {
-        await place.write(heads.map(({ chain, seq, hash }) => `${canonical({ chain, hash, seq })}\n`).join(''))
-      }
+      for await (const lines of headLines(snapshot, number)) await place.write(lines)
     })
     await place.sync()
   } finally {
     await place.close()
+  }
+}
+
+/** Where each chain ended at a checkpoint: a line of canonical JSON each, many at a time. */
+export async function* headLines(snapshot: Snapshot, number: number): AsyncIterable<string> {
+  for await (const heads of headsAt(snapshot, number)) {
+    yield heads.map(({ chain, seq, hash }) => `${canonical({ chain, hash, seq })}\n`).join('')
   }
 }
 
@@ -78,21 +83,33 @@ export async function readCheckpoint(file: string): Promise<CheckpointFile> {
       () => false
     )
   ])
+  return checkpointOf(file, body, signature, listed ? () => readHeads(`${file}.heads`) : undefined)
+}
+
+/** What was read, taken apart. INVALID_INPUT when the body is no checkpoint's. */
+export function checkpointOf(
+  place: string,
+  body: string,
+  signature: Buffer,
+  heads: CheckpointFile['heads']
+): CheckpointFile {
   const said = readBody(body)
   if (!said) {
-    throw new SaasctlError('INVALID_INPUT', `The file ${file} is no checkpoint of an audit trail.`, {
+    throw new SaasctlError('INVALID_INPUT', `The file ${place} is no checkpoint of an audit trail.`, {
       hint: 'Give the file that "saasctl audit checkpoint --out" wrote.'
     })
   }
   const { number, at, keyId } = said
-  return {
-    row: { number, at: new Date(at), body, signature, keyId },
-    heads: listed ? () => readHeads(`${file}.heads`) : undefined
-  }
+  return { row: { number, at: new Date(at), body, signature, keyId }, heads }
 }
 
-async function* readHeads(path: string): AsyncIterable<ChainHead> {
-  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
+function readHeads(path: string): AsyncIterable<ChainHead> {
+  return parseHeads(createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY }), path)
+}
+
+/** The heads that `headLines` wrote. INVALID_INPUT for anything else. */
+export async function* parseHeads(lines: AsyncIterable<string>, path: string): AsyncGenerator<ChainHead> {
+  for await (const line of lines) {
     const head = parse(line)
     if (!head)
       throw new SaasctlError('INVALID_INPUT', `The file ${path} is damaged.`, { hint: 'Give another copy of it.' })

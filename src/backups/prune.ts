@@ -7,6 +7,7 @@ import type { OperationRow } from '../catalog/operations.js'
 import type { Context, Kind, Tools, Work } from '../operations/kind.js'
 import { startOperation } from '../operations/start.js'
 import { mustFind } from '../tenants/find.js'
+import { refuseHeld } from '../tenants/hold.js'
 import type { Wait } from '../tenants/work.js'
 
 interface PruneInput extends Record<string, Json> {
@@ -58,21 +59,30 @@ async function remove(work: PruneWork, progress: (sentence: string) => void): Pr
       failures.push(error)
     }
   }
-  await (await stores.open(stores.usual)).sweep('backups/', new Date(Date.now() - ABANDONED_MS))
+  const usual = await stores.open(stores.usual)
+  for (const prefix of ['backups/', 'exports/']) await usual.sweep(prefix, new Date(Date.now() - ABANDONED_MS))
   if (failures.length > 0) throw failures[0]
 }
 
-/** What a prune would remove now, of one tenant or of all. */
+/** What a prune would remove now, of one tenant or of all that are not held. TENANT_HELD for the one that is. */
 export async function planPrune({ catalog }: Context, slug: string | undefined): Promise<ListedBackup[]> {
-  return expendableBackups(catalog, slug === undefined ? null : (await mustFind(catalog, slug)).id)
+  if (slug === undefined) return expendableBackups(catalog, null)
+  const tenant = await mustFind(catalog, slug)
+  await refuseHeld(catalog, tenant)
+  return expendableBackups(catalog, tenant.id)
 }
 
-/** Removes what nothing keeps. Gives the operation as it ended, or as it began when nobody waits. */
+/**
+ * Removes what nothing keeps. Gives the operation as it ended, or as it began when nobody waits. TENANT_HELD for a tenant that
+ * is held; a prune of all leaves the held ones out.
+ */
 export async function pruneBackups(context: Context, slug: string | undefined, options: Wait): Promise<OperationRow> {
   const { catalog, actor, operations } = context
-  const tenantId = slug === undefined ? null : (await mustFind(catalog, slug)).id
+  const tenant = slug === undefined ? undefined : await mustFind(catalog, slug)
+  const tenantId = tenant?.id ?? null
   const claim = await operations.claim(options.wait)
   const started = await catalog.transaction(actor, async tx => {
+    if (tenant) await refuseHeld(tx, tenant)
     tx.audit({
       chain: 'backup',
       action: 'backup.prune',

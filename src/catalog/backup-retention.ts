@@ -1,11 +1,13 @@
 import { type ListedBackup, listedBackups } from './backups.js'
 import type { Queryable } from './catalog.js'
+import { keepHoldsAway, underHold } from './holds.js'
 import { open } from './operations.js'
 
 /**
  * The backups that nothing keeps any more. Of a tenant that exists its newest and its last verified one always stay; its
  * plan keeps the newest of so many days, weeks and months (UTC) that have one. What has an end of its own stays until then.
- * Without a policy, and of a tenant that is gone, an end alone lets one go. A hold, or somebody who reads it, keeps any.
+ * Without a policy, and of a tenant that is gone, an end alone lets one go. A hold on it or on its tenant, or somebody who
+ * reads it, keeps any.
  */
 const expendable = `
   select id from (
@@ -37,18 +39,21 @@ const expendable = `
       when keep is null then expires_at is not null
       else not (daily or weekly or monthly) end
     and not exists (select from saasctl.operation o where o.tenant_id = ranked.tenant_id and o.status in ${open}
-      and o.input->>'backupId' = ranked.id::text)`
+      and o.input->>'backupId' = ranked.id::text)
+    and not ${underHold('ranked.tenant_id')}`
 
 /** What a prune would remove now, of one tenant or of all. */
 export async function expendableBackups(q: Queryable, tenantId: string | null): Promise<ListedBackup[]> {
   return q.query<ListedBackup>(`${listedBackups} where b.id in (${expendable}) order by b.id`, [tenantId])
 }
 
-/** Gives them up: from here on nobody may read them. Whoever put a hold on one a moment ago was first. */
+/** Gives them up: from here on nobody may read them. Whoever put a hold on one or on its tenant a moment ago was first. */
 export async function giveUpBackups(
   q: Queryable,
   tenantId: string | null
 ): Promise<Array<{ id: string; tenantId: string }>> {
+  const before = await expendableBackups(q, tenantId)
+  await keepHoldsAway(q, [...new Set(before.map(backup => backup.tenantId))])
   return q.query(
     `update saasctl.backup b set status = 'removing' where b.id in (${expendable}) and b.status = 'complete' and b.hold_reason is null
      returning b.id, b.tenant_id as "tenantId"`,

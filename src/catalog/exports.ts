@@ -1,6 +1,7 @@
 import { isUuid } from '../names.js'
 import type { Actor } from './audit.js'
 import { only, type Queryable } from './catalog.js'
+import { underHold } from './holds.js'
 
 export type ExportStatus = 'making' | 'ready' | 'failed' | 'expired'
 
@@ -63,13 +64,18 @@ export async function insertExport(q: Queryable, wish: NewExport): Promise<void>
   )
 }
 
-/** The same for a login that may only ask, with its operation: a worker makes it. Says why not, when it is not asked for. */
+export type ExportAnswer = 'asked' | 'absent' | 'busy' | 'reason' | 'formats' | 'token'
+
+/**
+ * The same for a login that may only ask, with its operation: a worker makes it. The catalog looks by itself whom the token
+ * proves; without one the actor's name is asserted. Says why not, when it is not asked for.
+ */
 export async function requestExport(
   q: Queryable,
-  wish: Omit<NewExport, 'tenantId'> & { tenant: string }
-): Promise<'asked' | 'absent' | 'busy' | 'reason'> {
-  const rows = await q.query<{ answer: 'asked' | 'absent' | 'busy' | 'reason' }>(
-    'select saasctl.export_request($1, $2, $3, $4, $5, $6, $7, $8, $9) as answer',
+  wish: Omit<NewExport, 'tenantId'> & { tenant: string; tokenHash: Buffer | null }
+): Promise<ExportAnswer> {
+  const rows = await q.query<{ answer: ExportAnswer }>(
+    'select saasctl.export_request($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) as answer',
     [
       wish.id,
       wish.operationId,
@@ -79,7 +85,8 @@ export async function requestExport(
       wish.masked,
       wish.certificate,
       wish.actor.name,
-      wish.reason
+      wish.reason,
+      wish.tokenHash
     ]
   )
   return only(rows, 'the request of an export').answer
@@ -151,10 +158,11 @@ export async function setExportStatus(q: Queryable, id: string, status: ExportSt
   ])
 }
 
+/** Those whose time is over, but none of a tenant that is held. */
 export async function expiredExports(q: Queryable, limit: number): Promise<ListedExport[]> {
   return q.query<ListedExport>(
     `select ${columns}, t.slug from saasctl.export e join saasctl.tenant t on t.id = e.tenant_id
-     where e.status = 'ready' and e.expires_at <= now() order by e.expires_at limit $1`,
+     where e.status = 'ready' and e.expires_at <= now() and not ${underHold('e.tenant_id')} order by e.expires_at limit $1`,
     [limit]
   )
 }

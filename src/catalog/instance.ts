@@ -15,9 +15,10 @@ export interface Instance {
 /** Where the catalog's migrations are: beside `dist` in the package, wherever it is installed. */
 export const migrationsFolder = new URL('../../../catalog-migrations/', import.meta.url)
 
-/** The schema version this program was written for: each migration file is one version. */
+/** The schema version this program was written for: the number of its newest migration. */
 export async function programVersion(): Promise<number> {
-  return (await readdir(migrationsFolder)).filter(name => name.endsWith('.sql')).length
+  const files = (await readdir(migrationsFolder)).filter(name => name.endsWith('.sql'))
+  return Math.max(...files.map(name => Number.parseInt(name, 10)))
 }
 
 /** Reads the catalog's own row; CATALOG_UNMIGRATED when there is none. */

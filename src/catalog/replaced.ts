@@ -1,4 +1,5 @@
 import type { Queryable } from './catalog.js'
+import { underHold } from './holds.js'
 
 /** A database that a tenant had before a restore. */
 export interface ReplacedRow {
@@ -46,7 +47,7 @@ export async function replacedBy(q: Queryable, databaseId: string): Promise<Repl
   return row
 }
 
-/** Those whose grace is over, or whose tenant is gone for good; a legal hold keeps them. */
+/** Those whose grace is over, or whose tenant is gone for good; none of a tenant that is held. */
 export async function replacedToDrop(q: Queryable, limit: number): Promise<ReplacedRow[]> {
   return q.query<ReplacedRow>(
     `select ${columns} from saasctl.replaced_database r
@@ -54,7 +55,7 @@ export async function replacedToDrop(q: Queryable, limit: number): Promise<Repla
      where (r.drop_at <= now() or t.status = 'purged') and d.state = 'retired'
        and not exists (select from saasctl.operation o where o.tenant_id = r.tenant_id
          and o.status in ('queued', 'running', 'waiting', 'undoing'))
-       and not exists (select from saasctl.hold h where h.tenant_id = r.tenant_id)
+       and not ${underHold('r.tenant_id')}
      order by r.drop_at limit $1`,
     [limit]
   )

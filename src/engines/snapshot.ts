@@ -72,6 +72,8 @@ export interface Lines {
 export interface Snapshot {
   /** Where in the server's history it is, as the server says it; null where this login may not see it. */
   position: string | null
+  /** By what another session on the same database sees the same moment, while it is held; null where that cannot be. */
+  handle: string | null
   /** By the server's clock. */
   at: Date
   serverVersion: string
@@ -93,6 +95,10 @@ export interface SnapshotOptions {
   signal: AbortSignal
 }
 
+export interface SchemaOptions extends DumpOptions {
+  handle: string | null
+}
+
 /** What an engine can do for exports. */
 export interface SnapshotVerbs {
   /**
@@ -100,8 +106,11 @@ export interface SnapshotVerbs {
    * limits for applications do not shorten. Rows that this login may not see are an error. `end` it; aborting ends it too.
    */
   openSnapshot(server: ServerAddress, database: string, as: Credentials, options: SnapshotOptions): Promise<Snapshot>
-  /** The statements that make the schema, as the owner, who changes nothing. TOOL_MISSING names the package of what it takes. */
-  schemaSql(server: ServerAddress, database: string, owner: Credentials, options: DumpOptions): Promise<string>
+  /**
+   * The statements that make the schema, as the owner, who changes nothing; at the moment that `handle` names, else now.
+   * TOOL_MISSING names the package of what it takes, where there is nothing of our own to make it with.
+   */
+  schemaSql(server: ServerAddress, database: string, owner: Credentials, options: SchemaOptions): Promise<string>
 }
 
 /** What the owner of a database can do with an export. */

@@ -1,5 +1,5 @@
 import { canonical, type Json } from '../canonical.js'
-import { type Signer, signedBy } from '../secrets/signing.js'
+import { type PublicKey, type Signer, signedBy } from '../secrets/signing.js'
 
 /** What an export says of itself, in the signature. No value of a row is in it. */
 export interface Predicate extends Record<string, Json> {
@@ -62,10 +62,14 @@ export interface Checked {
 }
 
 /**
- * Looks whether the three files say the same and speak of this tag manifest, to the byte. With a key, whether that key
- * signed them; without, nothing is known of who did.
+ * Looks whether the three files say the same and speak of this tag manifest, to the byte. With keys, whether one of
+ * them signed them; without, nothing is known of who did.
  */
-export function checkAttestation(files: ReadonlyMap<string, Buffer>, tagManifest: string, publicKey?: string): Checked {
+export function checkAttestation(
+  files: ReadonlyMap<string, Buffer>,
+  tagManifest: string,
+  keys?: readonly PublicKey[]
+): Checked {
   const [envelope, signed, signature] = attestationFiles.map(name => files.get(name) ?? Buffer.alloc(0))
   const found: Checked = { problems: [], keyId: undefined, predicate: undefined }
   const wrong = (file: string, problem: string) => found.problems.push({ file, problem })
@@ -87,8 +91,12 @@ export function checkAttestation(files: ReadonlyMap<string, Buffer>, tagManifest
   const statement = statementOf(payload)
   if (statement?.subject?.[0]?.digest?.sha512 !== tagManifest) wrong(ENVELOPE, `does not speak of this ${SUBJECT}`)
   found.predicate = statement?.predicate
-  if (publicKey !== undefined && !signedBy(publicKey, signed ?? payload, signature ?? payload))
-    wrong(SIGNATURE, 'is not of the key that was given')
+  if (keys) {
+    const signer = keys.find(({ publicKey }) => signedBy(publicKey, signed ?? payload, signature ?? payload))
+    if (!signer)
+      wrong(SIGNATURE, keys.length === 1 ? 'is not of the key that was given' : 'is of none of the keys given')
+    else if (signer.keyId !== keyId) wrong(ENVELOPE, 'names another key than the one that signed')
+  }
   return found
 }
 

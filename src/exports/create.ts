@@ -1,7 +1,6 @@
 import { tenantEvent } from '../catalog/audit.js'
 import {
   exportById,
-  finishExport,
   insertExport,
   mayChange,
   type NewExport,
@@ -20,6 +19,7 @@ import { fingerprintOf } from './encrypt.js'
 import { type ExportInput, type ExportWork, openExport } from './export-work.js'
 import { makeExport } from './make.js'
 import type { Container } from './pack.js'
+import { recordMade } from './record.js'
 import { placeOf, refuseExisting, removeTries } from './target.js'
 
 /** One step: what it learns of the file is written down together with "done", or the file is made again. */
@@ -34,33 +34,7 @@ export const exportCreate: Kind<ExportInput, ExportWork> = {
       act: async (work, progress, signal) => {
         work.made = await makeExport(work, progress, signal)
       },
-      commit: async (tx, work) => {
-        const { id, tenantId, masked, reason, target } = work.row
-        if (!work.made) throw new SaasctlError('FAILED', `Export ${id} was not made.`)
-        const { landed, outcome, snapshot } = work.made
-        // What somebody was handed as a file is theirs: no store of ours to fetch it from, or to erase it in.
-        const ours = work.place.kind === 'store' ? landed : { ...landed, store: null, object: null }
-        const done = {
-          ...ours,
-          position: snapshot.position,
-          snapshotAt: snapshot.at,
-          rowCount: outcome.rows,
-          keyId: outcome.keyId
-        }
-        await finishExport(tx, id, done, target === null ? work.tools.grace.exportSeconds : null)
-        const { store, object, sha512 } = landed
-        tx.audit(
-          tenantEvent(tenantId, 'export.create', {
-            export: id,
-            store,
-            object,
-            sha512,
-            rows: outcome.rows,
-            masked,
-            reason
-          })
-        )
-      },
+      commit: recordMade,
       undo: async ({ tools, place, row }) => removeTries(tools.stores, place, row.id)
     }
   ],
@@ -123,17 +97,22 @@ export async function createExport(
 }
 
 /** What a login may do that may not change the catalog. */
-async function ask({ catalog }: Context, slug: string, wish: Omit<NewExport, 'tenantId'>) {
+async function ask({ catalog, tokenHash = null }: Context, slug: string, wish: Omit<NewExport, 'tenantId'>) {
   if (wish.target !== null) {
     throw new SaasctlError('NOT_ALLOWED', 'This login may ask for an export into the store alone.', {
       hint: 'Leave --out away; a worker makes it, and "saasctl export show" says where it is.'
     })
   }
-  const answer = await requestExport(catalog, { ...wish, tenant: slug })
+  const answer = await requestExport(catalog, { ...wish, tenant: slug, tokenHash })
   if (answer === 'asked') return { id: wish.id, operationId: wish.operationId, operation: undefined }
   if (answer === 'busy') {
     throw new SaasctlError('TENANT_BUSY', 'Another operation is at work on this tenant.', {
       hint: 'Ask again when it is over.'
+    })
+  }
+  if (answer === 'token') {
+    throw new SaasctlError('NOT_ALLOWED', 'The operator’s token is not known any more.', {
+      hint: 'Ask an admin for a new one: saasctl operator token NAME'
     })
   }
   throw new SaasctlError('TENANT_NOT_FOUND', `There is no tenant ${quoteInput(slug)} that can be exported.`, {
@@ -141,7 +120,8 @@ async function ask({ catalog }: Context, slug: string, wish: Omit<NewExport, 'te
   })
 }
 
-async function checkWish({ stores }: Context, wish: ExportWish): Promise<void> {
+/** INVALID_INPUT for what could not be made, before anything is promised. */
+export async function checkWish({ stores }: Pick<Context, 'stores'>, wish: ExportWish): Promise<void> {
   const fail = (message: string, hint: string) => new SaasctlError('INVALID_INPUT', message, { hint })
   if (wish.reason.trim() === '')
     throw fail('An export has a reason.', 'Say it with --reason; the trail and the attestation keep it.')

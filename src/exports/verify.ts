@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { lstat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { asSaasctlError, SaasctlError } from '../errors.js'
-import { readPublicKey } from '../secrets/signing.js'
+import { readPublicKeys } from '../secrets/signing.js'
 import { attestationFiles, checkAttestation, type Predicate } from './attestation.js'
 import { BAG_DECLARATION, MANIFEST, TAG_MANIFEST, taggedFiles } from './bag.js'
 import { sealHolds } from './seal.js'
@@ -15,7 +15,7 @@ export interface Problem {
 
 export interface Verdict {
   intact: boolean
-  /** `unknown` without a key; `signed` when the given key signed it. */
+  /** `unknown` without a key; `signed` when one of the given keys signed it. */
   signer: 'signed' | 'unknown' | 'wrong'
   /** The key that it says it was signed with. */
   keyId: string | null
@@ -31,11 +31,11 @@ const HELD = new Set([...taggedFiles, TAG_MANIFEST, ...attestationFiles])
 const HELD_BYTES = 256 * 2 ** 20
 
 /**
- * Whether an export is whole and unchanged to the byte, and with a public key, whether that key signed it. Needs neither
- * catalog nor network. What is wrong is said with the name of the file; what is no export at all is INVALID_INPUT.
+ * Whether an export is whole and unchanged to the byte, and with public keys, as "audit key" prints them with the
+ * retired ones, whether one of them signed it. Needs neither catalog nor network. What is wrong is said with the name of the file; what is no export at all is INVALID_INPUT.
  */
-export async function verifyExport(path: string, publicKeyPem?: string): Promise<Verdict> {
-  const publicKey = publicKeyPem === undefined ? undefined : readPublicKey(publicKeyPem).publicKey
+export async function verifyExport(path: string, publicKeysPem?: string): Promise<Verdict> {
+  const keys = publicKeysPem === undefined ? undefined : readPublicKeys(publicKeysPem)
   const hashes = new Map<string, string>()
   const held = new Map<string, Buffer>()
   const problems: Problem[] = []
@@ -62,10 +62,10 @@ export async function verifyExport(path: string, publicKeyPem?: string): Promise
   }
   problems.push(...(await checkArchive(path)), ...checkBag(hashes, held))
   const tagManifest = hashes.get(TAG_MANIFEST) ?? ''
-  const { problems: doubts, keyId, predicate } = checkAttestation(held, tagManifest, publicKey)
+  const { problems: doubts, keyId, predicate } = checkAttestation(held, tagManifest, keys)
   problems.push(...doubts)
   const intact = problems.length === 0
-  const signer = publicKey === undefined ? 'unknown' : intact ? 'signed' : 'wrong'
+  const signer = keys === undefined ? 'unknown' : intact ? 'signed' : 'wrong'
   return { intact, signer, keyId: keyId ?? null, files: hashes.size, bytes, problems, says: predicate ?? null }
 }
 

@@ -31,7 +31,7 @@ export async function writeBag(pack: Pack, contents: Contents): Promise<Outcome>
   const { parts, tenant, snapshot, masks, signal } = contents
   const redactions = masks.redactions(snapshot.tables)
   const bag = new Bag(pack)
-  const options = { signal, path: parts.tools.path }
+  const options = { signal, path: parts.tools.path, handle: snapshot.handle }
   const owner = await parts.logins.credentials('owner')
   await bag.add('schema.sql', await parts.engine.schemaSql(parts.access, parts.names.database, owner, options))
   const resources = await writeTables(bag, contents)

@@ -67,6 +67,8 @@ export type KindHead = Pick<Kind, 'name' | 'inputVersion' | 'exclusion'> & { ste
 /** What a use-case works with, in one operator's name. */
 export interface Context extends Tools {
   actor: Actor
+  /** Of the token that proves the actor, for what the catalog looks at by itself; null where it is asserted. */
+  tokenHash?: Buffer | null
   operations: Operations
 }
 

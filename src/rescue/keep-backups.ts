@@ -36,7 +36,8 @@ async function keepBackup(context: Context, { store, object, keyId, manifest }: 
         profile: profileOf(plan)
       })
     }
-    await insertBackup(tx, { id, tenantId: tenant.id, databaseId: database.id, reason: 'manual', store })
+    const whose = { tenantId: tenant.id, databaseId: database.id, operationId: null }
+    await insertBackup(tx, { id, ...whose, reason: 'manual', store })
     await completeBackup(tx, {
       id,
       object: manifest.object.name,

@@ -79,8 +79,10 @@ export async function rotateSigningKey(
   return next
 }
 
+export type PublicKey = Pick<SigningKey, 'keyId' | 'publicKey'>
+
 /** Reads every public key from PEM, whatever text stands around them. INVALID_INPUT when there is none of Ed25519. */
-export function readPublicKeys(pem: string): Array<{ keyId: string; publicKey: string }> {
+export function readPublicKeys(pem: string): PublicKey[] {
   try {
     const blocks = pem.match(/-----BEGIN PUBLIC KEY-----[\s\S]*?-----END PUBLIC KEY-----/g) ?? []
     const keys = blocks.map(block => createPublicKey(block)).filter(key => key.asymmetricKeyType === 'ed25519')
@@ -91,13 +93,6 @@ export function readPublicKeys(pem: string): Array<{ keyId: string; publicKey: s
   throw new SaasctlError('INVALID_INPUT', 'The file holds no public key of Ed25519 in PEM.', {
     hint: 'Give the file that "saasctl audit key" wrote.'
   })
-}
-
-/** The first public key of a PEM file: the present one, where "audit key" wrote it. INVALID_INPUT as above. */
-export function readPublicKey(pem: string): { keyId: string; publicKey: string } {
-  const [first] = readPublicKeys(pem)
-  if (!first) throw new Error('there is one at least, or it was refused')
-  return first
 }
 
 /** Whether the raw signature is that key's over exactly these bytes. */
@@ -115,7 +110,7 @@ function signerOf(seed: Buffer): Signer {
 }
 
 /** The id is the first 16 hex digits of the SHA-256 of the key's DER. */
-function publicParts(key: KeyObject): { keyId: string; publicKey: string } {
+function publicParts(key: KeyObject): PublicKey {
   const der = key.export({ format: 'der', type: 'spki' })
   const keyId = createHash('sha256').update(der).digest('hex').slice(0, 16)
   return { keyId, publicKey: String(key.export({ format: 'pem', type: 'spki' })) }

@@ -3,6 +3,7 @@ import { approvalById } from '../catalog/approvals.js'
 import { tenantChain } from '../catalog/audit.js'
 import type { Transaction } from '../catalog/catalog.js'
 import { chainHead } from '../catalog/erasure.js'
+import { exportById } from '../catalog/exports.js'
 import { readInstance } from '../catalog/instance.js'
 import type { KeyStore } from '../secrets/keystore.js'
 import { signer } from '../secrets/signing.js'
@@ -38,7 +39,12 @@ export interface Certificate extends Record<string, Json> {
 export async function certificateOf(
   tx: Transaction,
   keys: KeyStore,
-  { tenantId, approvalId, databaseId }: { tenantId: string; approvalId: string; databaseId: string | null }
+  {
+    tenantId,
+    approvalId,
+    databaseId,
+    exportId
+  }: { tenantId: string; approvalId: string; databaseId: string | null; exportId: string | null }
 ): Promise<Certificate> {
   // One after the other: they share the transaction's connection.
   const approval = await approvalById(tx, approvalId)
@@ -46,6 +52,7 @@ export async function certificateOf(
   const { incarnation } = await readInstance(tx)
   const { sign, keyId } = await signer(keys)
   const [clock] = await tx.query<{ now: Date }>(`select date_trunc('milliseconds', clock_timestamp()) as now`)
+  const handed = exportId === null ? undefined : await exportById(tx, exportId)
   const body = canonical({
     type: 'saasctl erasure certificate',
     v: 1,
@@ -57,6 +64,7 @@ export async function certificateOf(
     requestedBy: approval?.requestedBy ?? null,
     approvedBy: approval?.decidedBy ?? null,
     chain: head ? { seq: head.seq, hash: head.hash } : null,
+    handedOver: handed ? { bytes: handed.bytes, sha512: handed.sha512 } : null,
     verified,
     notCovered,
     keyId

@@ -2,7 +2,7 @@ import { copiesOf, databasesBefore } from '../catalog/copies.js'
 import type { OperationRow } from '../catalog/operations.js'
 import { type DatabaseParts, DatabaseWork, gather } from '../databases/work.js'
 import type { Fence } from '../engines/engine.js'
-import { loginRoles } from '../engines/engine.js'
+import { type LoginRole, loginRoles } from '../engines/engine.js'
 import { asSaasctlError, SaasctlError } from '../errors.js'
 import type { Tools, Work } from '../operations/kind.js'
 import type { EraseInput } from './erase.js'
@@ -12,6 +12,8 @@ import { REQUESTS_MS } from './suspend.js'
 export class EraseWork implements Work {
   readonly operation: OperationRow
   readonly tools: Tools
+  /** What makes its last export, while it is made. */
+  handed: Work | undefined
   readonly #parts: DatabaseParts[]
   readonly #inside: DatabaseWork[]
 
@@ -38,11 +40,12 @@ export class EraseWork implements Work {
   }
 
   async leave(): Promise<void> {
+    await this.handed?.leave?.()
     for (const one of this.#inside) await one.leave()
   }
 
-  async closeLogins(): Promise<void> {
-    for (const { session, names } of this.#inside) await session.closeLogins(names, [...loginRoles], REQUESTS_MS)
+  async closeLogins(roles: readonly LoginRole[]): Promise<void> {
+    for (const { session, names } of this.#inside) await session.closeLogins(names, [...roles], REQUESTS_MS)
   }
 
   async dropDatabases(): Promise<void> {
@@ -52,12 +55,21 @@ export class EraseWork implements Work {
     }
   }
 
-  /** Backups and exports in stores; what is already gone is fine. */
+  /**
+   * Backups and exports in stores, also what the catalog knows nothing of: what was left behind or never finished. What is
+   * already gone is fine.
+   */
   async deleteCopies(): Promise<void> {
-    const { tenantId } = this.operation.input as EraseInput
-    for (const { store, object } of await copiesOf(this.tools.catalog, tenantId)) {
-      const place = await this.tools.stores.open(store)
-      await place.remove(object)
+    const { tools, operation } = this
+    const { tenantId } = operation.input as EraseInput
+    const copies = await copiesOf(tools.catalog, tenantId)
+    for (const { store, object } of copies) await (await tools.stores.open(store)).remove(object)
+    for (const url of new Set([tools.stores.usual, ...copies.map(({ store }) => store)])) {
+      const store = await tools.stores.open(url)
+      for (const prefix of [`backups/${tenantId}/`, `exports/${tenantId}/`]) {
+        for await (const { name } of store.list(prefix)) await store.remove(name)
+        await store.sweep(prefix, new Date(Date.now() + 60_000))
+      }
     }
   }
 

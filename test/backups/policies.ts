@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { approvable } from '../../src/approvable.js'
 import { backupTenant } from '../../src/backups/backup.js'
 import { backupFleet } from '../../src/backups/fleet.js'
 import { holdBackup } from '../../src/backups/hold.js'
@@ -8,15 +9,19 @@ import { listBackupsOf } from '../../src/backups/list.js'
 import { checkPolicies, refuseBroken } from '../../src/backups/policy.js'
 import { planPrune, pruneBackups } from '../../src/backups/prune.js'
 import { backupsDue } from '../../src/backups/schedule.js'
+import { expireExports } from '../../src/exports/expire.js'
 import { uuidv7 } from '../../src/names.js'
+import { approve, reject } from '../../src/operators/approvals.js'
 import { loadPlans } from '../../src/templates/plan-files.js'
 import { applyPlans } from '../../src/templates/plans.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { deleteTenant } from '../../src/tenants/delete.js'
 import { mustFind } from '../../src/tenants/find.js'
+import { askHold, askRelease } from '../../src/tenants/hold.js'
 import { purgeTenant } from '../../src/tenants/purge.js'
 import { controlPlane } from '../support/control-plane.js'
 import { fleetAudit } from '../support/fleet-audit.js'
+import { asOperator } from '../support/operators.js'
 import { skipWithoutPostgres } from '../support/servers.js'
 import { settle } from '../support/settle.js'
 import { tinyTemplate } from '../support/tiny-template.js'
@@ -161,6 +166,51 @@ if (!(await skipWithoutPostgres(t))) {
       )
       t.strictSame(await planPrune(saasctl, 'globex'), [], 'and then there is nothing to do')
       t.strictSame(await fleetAudit(plane), [])
+    }
+  )
+
+  await t.test(
+    'a legal hold on a tenant keeps its backups and its stored exports, from when it is asked for',
+    async t => {
+      const [ada, grace] = [await asOperator(saasctl, 'ada'), await asOperator(saasctl, 'grace')]
+      const old = await row(globex.id, globex.databaseId, 95)
+      const other = await row(initech.id, initech.databaseId, 2, { expires: new Date(0) })
+      await row(initech.id, initech.databaseId, 1)
+      const exported = uuidv7()
+      await sql(
+        `insert into saasctl.export (id, tenant_id, operation_id, status, formats, container, masked, actor, reason, expires_at)
+       values ($1, $2, $1, 'ready', '{jsonl}', 'zip', false, '{}', 'x', now())`,
+        [exported, globex.id]
+      )
+      const kept = async (message: RegExp) => {
+        await t.rejects(planPrune(saasctl, 'globex'), { code: 'TENANT_HELD', message })
+        await t.rejects(pruneBackups(saasctl, 'globex', wait), { code: 'TENANT_HELD', message })
+        t.equal(await expireExports(saasctl), 0)
+      }
+      const asked = await askHold(ada, 'globex', 'litigation 9')
+      await kept(/asked for and not decided/)
+      await reject(grace, asked.id)
+      t.strictSame(
+        (await planPrune(saasctl, 'globex')).map(({ id }) => id),
+        [old],
+        'a hold that was refused keeps nothing'
+      )
+      await approve(grace, (await askHold(ada, 'globex', 'litigation 9')).id, approvable, wait)
+      await kept(/under a legal hold since .*: litigation 9/)
+      t.strictSame(
+        (await planPrune(saasctl, undefined)).map(({ id }) => id),
+        [other],
+        'a prune of all takes those of the others'
+      )
+      t.strictSame((await pruneBackups(saasctl, undefined, wait)).result, { removed: 1 })
+      await approve(grace, (await askRelease(ada, 'globex', 'settled')).id, approvable, wait)
+      t.strictSame(
+        (await planPrune(saasctl, 'globex')).map(({ id }) => id),
+        [old]
+      )
+      t.equal(await expireExports(saasctl), 1)
+      await forget(globex.id)
+      await forget(initech.id)
     }
   )
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -88,7 +88,8 @@ if (!(await skipWithoutPostgres(t))) {
     t.teardown(() => server.stop())
     const on = (fact: string) => `PostgreSQL ${binaries.major}: ${fact}`
     const versions = await programVersion()
-    const files = (found: string[]) => t.equal(found.length, versions)
+    const count = (await readdir(migrationsFolder)).length
+    const files = (found: string[]) => t.equal(found.length, count)
 
     t.test(on('the catalog goes up, all the way down and up again to the same shape'), async t => {
       const url = await emptyCatalog(server, 'whole')
@@ -107,7 +108,7 @@ if (!(await skipWithoutPostgres(t))) {
         singleTransaction: true,
         log: () => {}
       })
-      t.equal(down.length, versions)
+      t.equal(down.length, count)
       const left = await rows<{ name: string }>(
         url,
         `select relname as name from pg_class where relnamespace = 'saasctl'::regnamespace`
@@ -123,7 +124,7 @@ if (!(await skipWithoutPostgres(t))) {
     t.test(on('migrating again changes nothing, and several at once wait for each other'), async t => {
       const url = await emptyCatalog(server, 'twice')
       const all = await Promise.all([1, 2, 3, 4].map(() => migrateCatalog(url)))
-      t.strictSame(all.map(applied => applied.length).sort(), [0, 0, 0, versions])
+      t.strictSame(all.map(applied => applied.length).sort(), [0, 0, 0, count])
       const once = await shape(server, 'twice')
       t.strictSame(await migrateCatalog(url), [])
       t.strictSame(await shape(server, 'twice'), once)

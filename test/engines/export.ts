@@ -54,6 +54,27 @@ for (const { title, start } of await realEngines()) {
       }
     )
 
+    await t.test(
+      'the schema comes with or without a program of the server’s, and of the same moment where that can be',
+      async t => {
+        const snapshot = await open()
+        t.teardown(() => snapshot.end())
+        await running.query(full.names.database, full.as('owner'), 'create table later (id int)')
+        const options = {
+          signal: new AbortController().signal,
+          path: process.env['PATH'] ?? '',
+          handle: snapshot.handle
+        }
+        const sql = await engine.schemaSql(access, full.names.database, full.as('owner'), options)
+        t.match(sql, /create table [\w.`]*plain/i)
+        t.notMatch(sql, /identity_of|saasctl\.|grant /i, 'nothing of the control plane, and no rights')
+        if (snapshot.handle !== null) t.notMatch(sql, /later/)
+        const now = await engine.schemaSql(access, full.names.database, full.as('owner'), { ...options, handle: null })
+        t.match(now, /later/)
+        await running.query(full.names.database, full.as('owner'), 'drop table later')
+      }
+    )
+
     await t.test('masked columns are left out, replaced or hashed with a key, in both formats', async t => {
       const snapshot = await open()
       t.teardown(() => snapshot.end())

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { rotateKey } from '../../src/audit/keys.js'
 import { createCatalogLogin } from '../../src/catalog/credentials.js'
 import { operationById } from '../../src/catalog/operations.js'
 import { asSaasctlError } from '../../src/errors.js'
@@ -85,6 +86,18 @@ async function byCommand(t: Test, { saasctl }: ControlPlane) {
   const unknown = await run(['export', 'verify', file])
   t.match(unknown, { code: 0, stdout: /intact, signer unknown/, stderr: '' })
   t.match(await run(['export', 'verify', file, '--key', key]), { code: 0, stdout: /intact, signed with the key/ })
+  const { publicKey: present } = await rotateKey(saasctl)
+  await writeFile(key, present)
+  t.match(await run(['export', 'verify', file, '--key', key]), { code: 8, stderr: /is not of the key that was given/ })
+  const all = (await signingKeys(saasctl.keys)).toReversed()
+  t.match(all, [{ publicKey: present, until: null }, { until: Date }])
+  await writeFile(key, all.map(one => one.publicKey).join('of which this is retired\n'))
+  const retired = await run(['export', 'verify', file, '--key', key])
+  t.match(
+    retired,
+    { code: 0, stdout: /intact, signed with the key/ },
+    'a retired key signed it when it was the present one'
+  )
   const { publicKey } = generateKeyPairSync('ed25519')
   await writeFile(key, publicKey.export({ type: 'spki', format: 'pem' }))
   const other = await run(['export', 'verify', file, '--key', key, '-o', 'json'])

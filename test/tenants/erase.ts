@@ -1,31 +1,42 @@
-import { createSecretKey, randomBytes } from 'node:crypto'
+import { createHash, createSecretKey, randomBytes } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { Readable } from 'node:stream'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { approvable } from '../../src/approvable.js'
+import { openArchive } from '../../src/archives/read.js'
 import { findCertificate } from '../../src/audit/certificate.js'
 import { makeCheckpoint } from '../../src/audit/checkpoint.js'
 import { ownKeys } from '../../src/audit/verify/keys.js'
 import { verifyTrail } from '../../src/audit/verify/verify.js'
+import { backupTenant } from '../../src/backups/backup.js'
+import { mustFindBackup } from '../../src/backups/find.js'
 import { listApprovals } from '../../src/catalog/approvals.js'
 import { findTenant } from '../../src/catalog/tenants.js'
 import { hba as embeddedHba } from '../../src/embedded/cluster.js'
+import { createExport } from '../../src/exports/create.js'
+import { verifyExport } from '../../src/exports/verify.js'
 import { approve, reject } from '../../src/operators/approvals.js'
 import { revokeOperator } from '../../src/operators/operators.js'
 import { Secret } from '../../src/secret.js'
 import { open, seal } from '../../src/secrets/envelope.js'
 import { backupKeys, restoreKeys } from '../../src/secrets/key-backup.js'
 import { signedBy, signer } from '../../src/secrets/signing.js'
+import { readWhole } from '../../src/stores/store.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { deleteTenant } from '../../src/tenants/delete.js'
 import { tenantDsn } from '../../src/tenants/enter.js'
 import { askErase } from '../../src/tenants/erase.js'
 import { askHold, askRelease } from '../../src/tenants/hold.js'
 import { purgeDue, purgeTenant } from '../../src/tenants/purge.js'
+import { undeleteTenant } from '../../src/tenants/undelete.js'
 import { controlPlane } from '../support/control-plane.js'
+import { shell } from '../support/export-world.js'
 import { fleetAudit } from '../support/fleet-audit.js'
 import { asOperator, eraseAsTwo } from '../support/operators.js'
-import { asSuperuser, skipWithoutPostgres } from '../support/servers.js'
+import { asSuperuser, scratch, skipWithoutPostgres } from '../support/servers.js'
 import { settle } from '../support/settle.js'
 import { tinyTemplate } from '../support/tiny-template.js'
 
@@ -230,6 +241,80 @@ if (!(await skipWithoutPostgres(t))) {
     ])
     t.strictSame(said.chain, head)
   })
+
+  await t.test('a last export is handed over before, for one certificate alone, and no word of it stays', async t => {
+    const folder = await mkdtemp(join(scratch, 'saasctl-handed.'))
+    t.teardown(() => rm(folder, { recursive: true, force: true }))
+    const made = await shell(
+      'openssl req -x509 -newkey rsa:2048 -nodes -keyout their.key -out their.pem -subj /CN=canary-reader -days 2',
+      folder
+    )
+    t.equal(made.code, 0, made.said)
+    await create('leaving')
+    const { id } = (await findTenant(catalog, 'leaving')) ?? { id: '' }
+    const file = join(folder, 'canary-leaving.zip.p7m')
+    const last = {
+      target: pathToFileURL(file).href,
+      container: 'zip',
+      certificate: await readFile(join(folder, 'their.pem'), 'utf8')
+    } as const
+    await deleteTenant(saasctl, 'leaving', wait)
+    await t.rejects(askErase(ada, 'leaving', 'canary-why', last), {
+      code: 'TENANT_STATE',
+      message: /cannot be exported/
+    })
+    await undeleteTenant(saasctl, 'leaving', wait)
+    const asked = await askErase(ada, 'leaving', 'canary-why', last)
+    t.equal((await yes(asked.id)).operation?.status, 'succeeded')
+    const opened = await shell(
+      `openssl cms -decrypt -binary -inform DER -inkey their.key -in ${basename(file)} -out opened.zip`,
+      folder
+    )
+    t.equal(opened.code, 0, opened.said)
+    t.match(await verifyExport(join(folder, 'opened.zip'), (await signer(keys)).publicKey), {
+      signer: 'signed',
+      says: { tenant: { id, slug: 'leaving' }, rows: 1, asked: { reason: 'canary-why' } }
+    })
+    const sha512 = createHash('sha512')
+      .update(await readFile(file))
+      .digest('hex')
+    const { body } = await findCertificate(catalog, id)
+    t.match(JSON.parse(body), { handedOver: { sha512, bytes: (await stat(file)).size } })
+    t.strictSame(
+      (await everything()).filter(row => /canary-(?:leaving|reader|why)|BEGIN CERT/i.test(row)),
+      []
+    )
+    t.notMatch(body, /canary|leaving|reader|ada|grace|tester|@/, 'nor in the certificate')
+    t.strictSame((await readdir(folder)).sort(), ['canary-leaving.zip.p7m', 'opened.zip', 'their.key', 'their.pem'])
+  })
+
+  await t.test(
+    'what an earlier backup, an export and a dead writer left in the store opens for nobody and is gone',
+    async t => {
+      await create('copied')
+      const { id: tenantId } = (await findTenant(catalog, 'copied')) ?? { id: '' }
+      const { backupId: id } = await backupTenant(saasctl, 'copied', wait)
+      const usual = { formats: ['jsonl'], container: 'zip', target: null, masked: false, certificate: null } as const
+      await createExport(saasctl, 'copied', { ...usual, formats: ['jsonl'], reason: 'x' }, wait)
+      const store = await saasctl.stores.open(saasctl.stores.usual)
+      await store.put(`exports/${tenantId}/forgotten.zip`, Readable.from(['of a try that the catalog does not know']))
+      const home = fileURLToPath(store.url)
+      await writeFile(join(home, 'exports', tenantId, '.dead.zip.0123456789abcdef.half'), 'half')
+      const row = await mustFindBackup(catalog, id)
+      const kept = new Map<string, Buffer>()
+      for await (const { name } of store.list(`backups/${tenantId}/`)) kept.set(name, await readWhole(store, name))
+      t.ok(kept.size >= 2, 'the backup and its manifest')
+      await t.resolves(openArchive(saasctl, row))
+      await eraseAsTwo(saasctl, 'copied')
+      const left = (await readdir(home, { recursive: true, withFileTypes: true })).filter(one => one.isFile())
+      t.strictSame(
+        left.filter(({ parentPath }) => parentPath.includes(tenantId)),
+        []
+      )
+      for (const [name, content] of kept) await store.put(name, Readable.from([content]))
+      await t.rejects(openArchive(saasctl, row), { code: 'KEY_MISSING' }, 'a copy that somebody kept does not open')
+    }
+  )
 
   await t.test('a tenant in its grace and one that was purged can be erased too, by id', async t => {
     await create('graced')

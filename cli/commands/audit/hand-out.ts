@@ -1,31 +1,45 @@
 import { once } from 'node:events'
 import { link, open, rm } from 'node:fs/promises'
+import { Readable } from 'node:stream'
 import { SaasctlError } from '../../../src/errors.js'
 import { fileTrouble, writeNew } from '../../files.js'
 import type { Session } from '../../session.js'
 
 interface Out {
   out?: string
+  to?: string
 }
 
-export async function checkpoint({ saasctl, print, progress }: Session, { out }: Out): Promise<void> {
-  const [{ makeCheckpoint, readBody }, { checkFree, writeCheckpoint }] = await Promise.all([
+export async function checkpoint({ saasctl, print, progress }: Session, { out, to }: Out): Promise<void> {
+  const [{ makeCheckpoint, readBody }, { checkFree, writeCheckpoint }, { keepInStore }] = await Promise.all([
     import('../../../src/audit/checkpoint.js'),
-    import('../../../src/audit/checkpoint-file.js')
+    import('../../../src/audit/checkpoint-file.js'),
+    import('../../../src/audit/checkpoint-store.js')
   ])
   if (out !== undefined) await checkFree(out)
+  const store = to === undefined ? undefined : await saasctl.stores.open(to)
   const row = await makeCheckpoint(saasctl)
   if (out !== undefined) await writeCheckpoint(saasctl.catalog, row, out)
+  const kept = store && (await keepInStore(saasctl.catalog, row, store))
   const { number, at, keyId, body, signature } = row
-  const shown = { number, at, chains: readBody(body)?.chains, root: readBody(body)?.root, keyId, file: out ?? null }
+  const shown = {
+    number,
+    at,
+    chains: readBody(body)?.chains,
+    root: readBody(body)?.root,
+    keyId,
+    file: out ?? null,
+    kept: kept ?? null
+  }
   print.one({ ...shown, body, signature: signature.toString('base64') }, shown)
-  if (out === undefined)
-    progress.next('Keep one where nobody who can write the catalog gets to: audit checkpoint --out FILE')
+  if (kept !== undefined) progress.next(`Verify against it: saasctl audit verify --checkpoint ${kept}`)
+  else if (out === undefined)
+    progress.next('Keep one where nobody who can write the catalog gets to: saasctl audit checkpoint --to s3://BUCKET')
 }
 
 export async function exportTrail(
-  { saasctl, progress }: Session,
-  { tenant, out }: Out & { tenant?: string }
+  { saasctl, progress, print }: Session,
+  { tenant, out, to }: Out & { tenant?: string }
 ): Promise<void> {
   const [trail, { chainOfTenant }] = await Promise.all([
     import('../../../src/audit/export.js'),
@@ -33,6 +47,12 @@ export async function exportTrail(
   ])
   const chain = tenant === undefined ? undefined : await chainOfTenant(saasctl.catalog, tenant)
   const lines = trail.exportTrail(saasctl.catalog, chain)
+  if (to !== undefined) {
+    const store = await saasctl.stores.open(to)
+    const name = `trail-${new Date().toISOString().replace(/[-:.]/g, '').toLowerCase()}.ndjson`
+    const { bytes } = await store.put(name, Readable.from(lines))
+    return print.one({ store: store.url, object: name, bytes })
+  }
   if (out !== undefined)
     return writeLines(lines, out, () => progress.next(`Verify it anywhere: saasctl audit verify ${out}`))
   for await (const text of lines) if (!process.stdout.write(text)) await once(process.stdout, 'drain')

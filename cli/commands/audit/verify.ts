@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises'
+import type { CheckpointFile } from '../../../src/audit/checkpoint-file.js'
 import type { TrustedKey } from '../../../src/audit/verify/keys.js'
 import type { Verified } from '../../../src/audit/verify/verify.js'
 import { SaasctlError } from '../../../src/errors.js'
 import type { KeyStore } from '../../../src/secrets/keystore.js'
+import type { Stores } from '../../../src/stores/store.js'
 import { fileTrouble } from '../../files.js'
 import { minute } from '../../print.js'
 import type { Session } from '../../session.js'
@@ -18,11 +20,8 @@ export async function verify(session: Session, options: Options, file?: string):
   const { saasctl, print, progress } = session
   if (file !== undefined && options.tenant !== undefined)
     throw new SaasctlError('USAGE', 'A file is verified whole.', { hint: 'Leave --tenant out.' })
-  const [{ readCheckpoint }, keys] = await Promise.all([
-    import('../../../src/audit/checkpoint-file.js'),
-    trusted(saasctl.keys, options.key)
-  ])
-  const kept = options.checkpoint === undefined ? undefined : await readCheckpoint(options.checkpoint)
+  const keys = await trusted(saasctl.keys, options.key)
+  const kept = options.checkpoint === undefined ? undefined : await keptAt(saasctl.stores, options.checkpoint)
   const verified = file === undefined ? await ofCatalog(session, options, keys, kept) : await ofFile(file, keys, kept)
   progress.clear()
   print.told(print.forPrograms ? [verified] : [], () => [])
@@ -37,11 +36,18 @@ export async function verify(session: Session, options: Options, file?: string):
   }
 }
 
+async function keptAt(stores: Stores, place: string): Promise<CheckpointFile> {
+  const { fetchCheckpoint, isInStore } = await import('../../../src/audit/checkpoint-store.js')
+  if (isInStore(place)) return fetchCheckpoint(stores, place)
+  const { readCheckpoint } = await import('../../../src/audit/checkpoint-file.js')
+  return readCheckpoint(place)
+}
+
 async function ofCatalog(
   { saasctl }: Session,
   { tenant }: Options,
   keys: TrustedKey[],
-  kept: Parameters<typeof ofFile>[2]
+  kept: CheckpointFile | undefined
 ): Promise<Verified> {
   const [{ verifyTrail }, { chainOfTenant }] = await Promise.all([
     import('../../../src/audit/verify/verify.js'),
@@ -51,11 +57,7 @@ async function ofCatalog(
   return verifyTrail(saasctl.catalog, { keys, kept, chain })
 }
 
-async function ofFile(
-  file: string,
-  keys: TrustedKey[],
-  kept: Awaited<ReturnType<typeof import('../../../src/audit/checkpoint-file.js')['readCheckpoint']>> | undefined
-): Promise<Verified> {
+async function ofFile(file: string, keys: TrustedKey[], kept: CheckpointFile | undefined): Promise<Verified> {
   const { verifyFile } = await import('../../../src/audit/verify/verify-file.js')
   return verifyFile(file, { keys, kept })
 }

@@ -1,6 +1,11 @@
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Command } from 'commander'
 import type { NamedApproval } from '../../../src/catalog/approvals.js'
+import { SaasctlError } from '../../../src/errors.js'
+import type { LastExport } from '../../../src/tenants/erase.js'
 import { printSteps } from '../../dry-run.js'
+import { readText } from '../../files.js'
 import { verb } from '../../help.js'
 import { type Session, withSaasctl } from '../../session.js'
 import { printAsked } from '../approval.js'
@@ -21,9 +26,12 @@ export function addHold(noun: Command): void {
     .action(withSaasctl(release))
   verb(noun, 'erase <slug>', 'Ask for a tenant to be erased: data, keys, copies and what the trail says of it', [
     'tenant erase acme --reason "request of 24 November"',
+    'tenant erase acme --reason x --export-to s3://theirs/acme.zip.p7m --encrypt-to their.pem',
     'tenant erase acme --reason x --dry-run  # prints the steps'
   ])
     .requiredOption('--reason <text>', 'for the audit trail, until that is erased too')
+    .option('--export-to <place>', 'a last export before: s3://BUCKET/NAME, or a file where it is worked on')
+    .option('--encrypt-to <file>', 'the certificate in PEM of whoever alone can read that export')
     .option('--dry-run', 'print the steps and change nothing')
     .action(withSaasctl(erase))
 }
@@ -38,9 +46,38 @@ async function release(session: Session, { reason }: Options, slug: string): Pro
   printAsked(session, await askRelease(session.saasctl, slug, reason))
 }
 
-async function erase(session: Session, { reason, dryRun }: Options, slug: string): Promise<void> {
+interface EraseOptions extends Options {
+  exportTo?: string
+  encryptTo?: string
+}
+
+async function erase(session: Session, { reason, dryRun, ...options }: EraseOptions, slug: string): Promise<void> {
   if (dryRun) return printSteps(session, 'tenant.erase', [slug])
   const { askErase } = await import('../../../src/tenants/erase.js')
-  const asked: NamedApproval = await askErase(session.saasctl, slug, reason)
+  const asked: NamedApproval = await askErase(session.saasctl, slug, reason, await lastExport(session, reason, options))
   printAsked(session, asked)
+}
+
+async function lastExport(
+  { saasctl }: Session,
+  reason: string,
+  { exportTo, encryptTo }: Omit<EraseOptions, 'reason'>
+): Promise<LastExport | undefined> {
+  if (exportTo === undefined && encryptTo === undefined) return undefined
+  if (exportTo === undefined || encryptTo === undefined) {
+    throw new SaasctlError('USAGE', 'A last export has a place and somebody who alone can read it.', {
+      hint: 'Give both --export-to PLACE and --encrypt-to CERTIFICATE.'
+    })
+  }
+  const [{ checkWish }, { containerOf }] = await Promise.all([
+    import('../../../src/exports/create.js'),
+    import('../../../src/exports/target.js')
+  ])
+  const container = containerOf(exportTo)
+  const target = exportTo.startsWith('s3://') ? exportTo : pathToFileURL(resolve(exportTo)).href
+  const certificate = await readText(encryptTo)
+  await checkWish(saasctl, { formats: ['jsonl', 'csv'], container, target, masked: false, certificate, reason })
+  if (container === 'folder')
+    throw new SaasctlError('USAGE', 'A folder cannot be encrypted.', { hint: 'Use .zip.p7m.' })
+  return { target, container, certificate }
 }

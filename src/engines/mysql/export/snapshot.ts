@@ -38,6 +38,7 @@ export async function openSnapshot(
     for (const { name } of tables) await session.rows(`SELECT 1 FROM ${id(name)} LIMIT 0`)
     return {
       position,
+      handle: null,
       at: now?.at ?? new Date(),
       serverVersion: session.version,
       tables,

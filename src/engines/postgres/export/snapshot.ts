@@ -68,10 +68,11 @@ export async function openSnapshot(
   }
 }
 
-async function momentOf(session: Session): Promise<{ position: string; at: Date }> {
-  const [row] = await session.rows<{ position: string; at: Date }>(
+async function momentOf(session: Session): Promise<{ position: string; at: Date; handle: string | null }> {
+  const [row] = await session.rows<{ position: string; at: Date; handle: string | null }>(
     `SELECT 'lsn ' || CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END
-       || ' snapshot ' || pg_current_snapshot() AS position, clock_timestamp() AS at`
+       || ' snapshot ' || pg_current_snapshot() AS position, clock_timestamp() AS at,
+       CASE WHEN NOT pg_is_in_recovery() THEN pg_export_snapshot() END AS handle`
   )
   if (!row) throw new SaasctlError('SERVER_FAILED', 'The server did not say at which moment it stands.')
   return row

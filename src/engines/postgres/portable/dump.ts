@@ -6,10 +6,19 @@ import type { Credentials, ServerAddress } from '../../engine.js'
 import type { Entry } from '../archive/head.js'
 import { LEVEL, writeHead, writeRows } from '../archive/write.js'
 import { CUSTOM } from '../format.js'
+import { SCHEMA } from '../furnish.js'
 import type { Moment } from '../moment.js'
 import { refreshesOf, refuseUncarried, sequencesOf, type TableContent, tablesOf } from './contents.js'
 import { dumpSchema } from './schema.js'
 import { entriesOf, plainEntry, section } from './script-entries.js'
+
+const schemaRules = [
+  '--no-owner',
+  '--no-tablespaces',
+  '--no-security-labels',
+  '--no-subscriptions',
+  `--exclude-table=${SCHEMA}.identity`
+]
 
 /**
  * The same archive that pg_dump makes, without it: the schema by a pg_dump in WASM, the rows by COPY, both in the moment
@@ -23,7 +32,7 @@ export async function portableDump(
 ): Promise<Dump> {
   const { session, snapshot } = moment
   await refuseUncarried(session, database, install)
-  const script = await dumpSchema(server, database, owner, { snapshot, signal })
+  const script = await dumpSchema(server, database, owner, { rules: schemaRules, snapshot, signal })
   const tables = await tablesOf(session)
   const numbered = numberedEntries(script, tables, await sequencesOf(session), await refreshesOf(session))
   const facts: DumpFacts = {

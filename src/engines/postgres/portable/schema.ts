@@ -2,21 +2,20 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import { SaasctlError } from '../../../errors.js'
 import type { Credentials, ServerAddress } from '../../engine.js'
 import { scrub } from '../errors.js'
-import { SCHEMA } from '../furnish.js'
 import { rawSocket } from './raw-socket.js'
 
 /** The server's newest major that the program in WASM knows. */
 export const NEWEST_MAJOR = 18
 
 /**
- * The schema of a database as pg_dump's script, by a pg_dump compiled to WASM: it runs in a thread of its own, and its
+ * The schema of a database as pg_dump's script, by the rules that are its arguments, made by a pg_dump compiled to WASM: it runs in a thread of its own, and its
  * protocol bytes go over a socket of ours.
  */
 export async function dumpSchema(
   server: ServerAddress,
   database: string,
   owner: Credentials,
-  { snapshot, signal }: { snapshot: string; signal: AbortSignal }
+  { rules, snapshot, signal }: { rules: readonly string[]; snapshot: string | null; signal: AbortSignal }
 ): Promise<string> {
   const socket = await rawSocket(server)
   const { port1: ours, port2: theirs } = new MessageChannel()
@@ -27,7 +26,7 @@ export async function dumpSchema(
     Atomics.notify(bell, 0)
   }
   const worker = new Worker(new URL('./schema-worker.js', import.meta.url), {
-    workerData: { port: theirs, bell, args: argumentsOf(database, owner, snapshot) },
+    workerData: { port: theirs, bell, args: argumentsOf(database, owner, rules, snapshot) },
     transferList: [theirs],
     env: {},
     stdout: true,
@@ -57,7 +56,12 @@ export async function dumpSchema(
 }
 
 /** Arguments of a function in this process: no other user of the machine sees them. */
-function argumentsOf(database: string, { login, password }: Credentials, snapshot: string): string[] {
+function argumentsOf(
+  database: string,
+  { login, password }: Credentials,
+  rules: readonly string[],
+  snapshot: string | null
+): string[] {
   const settings = {
     user: login,
     password: password.reveal(),
@@ -70,12 +74,8 @@ function argumentsOf(database: string, { login, password }: Credentials, snapsho
   const quoted = Object.entries(settings).map(([name, value]) => `${name}='${value.replace(/['\\]/g, '\\$&')}'`)
   return [
     '--schema-only',
-    '--no-owner',
-    '--no-tablespaces',
-    '--no-security-labels',
-    '--no-subscriptions',
-    `--exclude-table=${SCHEMA}.identity`,
-    `--snapshot=${snapshot}`,
+    ...rules,
+    ...(snapshot === null ? [] : [`--snapshot=${snapshot}`]),
     `--dbname=${quoted.join(' ')}`
   ]
 }
