@@ -1,11 +1,13 @@
 import { type ListedBackup, listedBackups } from './backups.js'
 import type { Queryable } from './catalog.js'
+import { isKept } from './holds.js'
 import { open } from './operations.js'
 
 /**
  * The backups that nothing keeps any more. Of a tenant that exists its newest and its last verified one always stay; its
  * plan keeps the newest of so many days, weeks and months (UTC) that have one. What has an end of its own stays until then.
- * Without a policy, and of a tenant that is gone, an end alone lets one go. A hold, or somebody who reads it, keeps any.
+ * Without a policy, and of a tenant that is gone, an end alone lets one go. A hold, on it or on its tenant, or
+ * somebody who reads it, keeps any.
  */
 const expendable = `
   select id from (
@@ -30,7 +32,7 @@ const expendable = `
       weeks as (partition by b.tenant_id order by w desc),
       months as (partition by b.tenant_id order by m desc)
   ) ranked
-  where hold_reason is null and (expires_at is null or expires_at <= now())
+  where hold_reason is null and not ${isKept('ranked.tenant_id')} and (expires_at is null or expires_at <= now())
     and case
       when gone then expires_at is not null
       when newest or last_verified then false

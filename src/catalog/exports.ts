@@ -1,6 +1,7 @@
 import { isUuid } from '../names.js'
 import type { Actor } from './audit.js'
 import { only, type Queryable } from './catalog.js'
+import { isKept } from './holds.js'
 
 export type ExportStatus = 'making' | 'ready' | 'failed' | 'expired'
 
@@ -154,7 +155,7 @@ export async function setExportStatus(q: Queryable, id: string, status: ExportSt
 export async function expiredExports(q: Queryable, limit: number): Promise<ListedExport[]> {
   return q.query<ListedExport>(
     `select ${columns}, t.slug from saasctl.export e join saasctl.tenant t on t.id = e.tenant_id
-     where e.status = 'ready' and e.expires_at <= now() order by e.expires_at limit $1`,
+     where e.status = 'ready' and e.expires_at <= now() and not ${isKept('e.tenant_id')} order by e.expires_at limit $1`,
     [limit]
   )
 }

@@ -1,4 +1,5 @@
 import type { Queryable } from './catalog.js'
+import { isKept } from './holds.js'
 
 /** A database that a tenant had before a restore. */
 export interface ReplacedRow {
@@ -46,12 +47,12 @@ export async function replacedBy(q: Queryable, databaseId: string): Promise<Repl
   return row
 }
 
-/** Those whose grace is over, or whose tenant is gone for good. */
+/** Those whose grace is over, or whose tenant is gone for good; not while a legal hold keeps what the tenant was. */
 export async function replacedToDrop(q: Queryable, limit: number): Promise<ReplacedRow[]> {
   return q.query<ReplacedRow>(
     `select ${columns} from saasctl.replaced_database r
      join saasctl.database d on d.id = r.database_id join saasctl.tenant t on t.id = r.tenant_id
-     where (r.drop_at <= now() or t.status = 'purged') and d.state = 'retired'
+     where (r.drop_at <= now() or t.status = 'purged') and d.state = 'retired' and not ${isKept('r.tenant_id')}
        and not exists (select from saasctl.operation o where o.tenant_id = r.tenant_id
          and o.status in ('queued', 'running', 'waiting', 'undoing'))
      order by r.drop_at limit $1`,

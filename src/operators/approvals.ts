@@ -84,7 +84,7 @@ async function decide<T>(
   status: 'approved' | 'rejected',
   then: (tx: Transaction, approval: NamedApproval) => Promise<T>
 ): Promise<T> {
-  const decidedBy = provenOperator(context, 'a decision')
+  const decidedBy = provenOperator(context, 'A decision')
   return context.catalog.transaction(context.actor, async tx => {
     const approval = mustFind(isUuid(id) ? await lockApproval(tx, id) : undefined, id)
     checkPending(approval)

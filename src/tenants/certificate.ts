@@ -20,6 +20,7 @@ const verified = [
 const notCovered = [
   'the database servers’ own copies: write-ahead and binary logs, replicas and physical backups, until they are recycled',
   'exports and dumps that were handed out',
+  'other tenants that were made of it, as a clone, from a backup or from an export: each is erased by itself',
   'copies of the key store and key backups made before: destroy them, or what they hold of this tenant',
   'backups of the catalog made before: they hold its name, but no key',
   'what applications, logs and other systems have copied from the database',
@@ -40,12 +41,11 @@ export async function certificateOf(
   keys: KeyStore,
   { tenantId, approvalId, databaseId }: { tenantId: string; approvalId: string; databaseId: string | null }
 ): Promise<Certificate> {
-  const [approval, head, { incarnation }, { sign, keyId }] = await Promise.all([
-    approvalById(tx, approvalId),
-    chainHead(tx, tenantChain(tenantId)),
-    readInstance(tx),
-    signer(keys)
-  ])
+  // One after the other: a transaction is one connection, and pg warns of a second query at once.
+  const approval = await approvalById(tx, approvalId)
+  const head = await chainHead(tx, tenantChain(tenantId))
+  const { incarnation } = await readInstance(tx)
+  const { sign, keyId } = await signer(keys)
   const [clock] = await tx.query<{ now: Date }>(`select date_trunc('milliseconds', clock_timestamp()) as now`)
   const body = canonical({
     type: 'saasctl erasure certificate',
