@@ -47,7 +47,7 @@ export async function replacedBy(q: Queryable, databaseId: string): Promise<Repl
   return row
 }
 
-/** Those whose grace is over, or whose tenant is gone for good; not while a legal hold keeps what the tenant was. */
+/** Those whose grace is over, or whose tenant is gone for good; a legal hold, or one that is asked for, keeps them. */
 export async function replacedToDrop(q: Queryable, limit: number): Promise<ReplacedRow[]> {
   return q.query<ReplacedRow>(
     `select ${columns} from saasctl.replaced_database r

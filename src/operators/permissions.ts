@@ -58,6 +58,7 @@ export const permissions: Record<string, readonly Role[]> = {
   'template list': looking,
   'template show': looking,
   'template build': working,
+  'template drop': working,
   'plan list': looking,
   'plan show': looking,
   'plan apply': working,

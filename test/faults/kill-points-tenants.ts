@@ -10,5 +10,6 @@ t.teardown(() => stage.close())
 await testKillPoints(
   t,
   stage,
-  kinds.names.filter(name => name.startsWith('tenant.') && !/restore|clone/.test(name))
+  kinds.names.filter(name => name.startsWith('tenant.')),
+  3
 )

@@ -12,7 +12,8 @@ t.teardown(() => stage.close())
 await testKillPoints(
   t,
   stage,
-  kinds.names.filter(name => !name.startsWith('tenant.') && name !== 'template.build' && name !== 'warm.create')
+  kinds.names.filter(name => !name.startsWith('tenant.')),
+  3
 )
 
 t.test('every kind of operation there is has a scene to be killed in', async t => {

@@ -2,19 +2,23 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import t from 'tap'
+import { approvable } from '../../src/approvable.js'
 import { backupTenant } from '../../src/backups/backup.js'
 import { listServers } from '../../src/catalog/servers.js'
 import { findTenant } from '../../src/catalog/tenants.js'
+import { approve } from '../../src/operators/approvals.js'
 import { restoreAs } from '../../src/restores/clone.js'
 import { dropReplaced } from '../../src/restores/drop-replaced.js'
 import { restoreTenant } from '../../src/restores/restore.js'
 import { undoRestore } from '../../src/restores/undo.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { tenantDsn } from '../../src/tenants/enter.js'
+import { askHold, askRelease } from '../../src/tenants/hold.js'
 import { migrateTenant } from '../../src/tenants/migrate.js'
 import { resumeTenant } from '../../src/tenants/resume.js'
 import { suspendTenant } from '../../src/tenants/suspend.js'
 import { controlPlane } from '../support/control-plane.js'
+import { asOperator } from '../support/operators.js'
 import { skipWithoutPostgres } from '../support/servers.js'
 import { settle } from '../support/settle.js'
 import { tinyTemplate } from '../support/tiny-template.js'
@@ -87,6 +91,10 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal(await dropReplaced(saasctl), 0)
     const held = await databases()
     await plane.catalogAsSuperuser(client => client.query('update saasctl.replaced_database set drop_at = now()'))
+    const [ada, grace] = [await asOperator(saasctl, 'ada'), await asOperator(saasctl, 'grace')]
+    await approve(grace, (await askHold(ada, 'acme', 'litigation')).id, approvable, wait)
+    t.equal(await dropReplaced(saasctl), 0, 'nor while a legal hold is on the tenant')
+    await approve(grace, (await askRelease(ada, 'acme', 'settled')).id, approvable, wait)
     t.equal(await dropReplaced(saasctl), 1)
     await settle(saasctl)
     t.equal(await databases(), (held ?? 0) - 1)

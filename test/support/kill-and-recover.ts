@@ -9,7 +9,7 @@ import { startVerb } from './child.js'
 import { controlPlane } from './control-plane.js'
 import { auditBackups } from './fleet/backups.js'
 import { fleetAudit } from './fleet-audit.js'
-import { type KillPoint, killPoints } from './kill-points.js'
+import { type KillPoint, pointsOfToday } from './kill-points.js'
 import { type MariadbServer, mysqlControlLogin, startMariadb } from './mariadb-server.js'
 import { type Stage, scenes } from './scenes.js'
 import { asSuperuser, type Binaries } from './servers.js'
@@ -144,19 +144,14 @@ export async function killAndRecover(stage: KillStage, point: KillPoint, success
   }
 }
 
-/** One sub-test for each point of each kind. Every fourth is taken over by a worker instead of the next command. */
-export async function testKillPoints(
-  root: Test,
-  stage: KillStage,
-  kindNames: string[],
-  isPicked: (index: number) => boolean = () => true
-): Promise<void> {
+/** One sub-test for each point whose turn it is today. Every fourth is taken over by a worker instead of the next command. */
+export async function testKillPoints(root: Test, stage: KillStage, kindNames: string[], share: number): Promise<void> {
+  let index = 0
   // A root test ends by itself when no sub-test of its is under way; one that is async lasts as long as its promise.
   await root.test('killed at any point of any step, an operation is finished or taken back whole', async test => {
-    for (const name of kindNames) {
-      for (const [index, point] of (await killPoints(name)).entries()) {
-        if (!isPicked(index)) continue
-        const successor = index % 4 === 3 ? 'worker' : 'next process'
+    for (const [name, points] of await pointsOfToday(kindNames, share)) {
+      for (const point of points) {
+        const successor = index++ % 4 === 3 ? 'worker' : 'next process'
         const how = point.ends === 'succeeded' ? 'finished' : 'taken back whole'
         await test.test(
           `${name} killed at "${point.step}", ${point.moment}, is ${how} by the ${successor}`,

@@ -19,6 +19,28 @@ export async function killPoints(name: string): Promise<KillPoint[]> {
   return [...forward(kind), ...backward(kind)]
 }
 
+/**
+ * A share of the points of several kinds, another one each day, so that all of them have had their turn after as many days as
+ * the share says: a suite that kills a process at each of 800 takes half an hour. A step that several kinds have in common is
+ * killed in the first of them. `npm run soak -- --only points` takes all, and so does KILL_ALL=1.
+ */
+export async function pointsOfToday(names: readonly string[], share: number): Promise<Map<string, KillPoint[]>> {
+  const all = process.env['KILL_ALL'] === '1'
+  const today = Math.floor(Date.now() / 86_400_000) % share
+  const seen = new Set<unknown>()
+  const picked = new Map<string, KillPoint[]>()
+  let index = 0
+  for (const name of names) {
+    const { steps } = await kinds.load(name)
+    const common = steps.filter(step => seen.has(step)).map(step => step.name)
+    const points = (await killPoints(name)).filter(({ step }) => !common.includes(step))
+    const mine = points.filter(() => index++ % share === today)
+    picked.set(name, all ? await killPoints(name) : mine)
+    for (const step of steps) seen.add(step)
+  }
+  return picked
+}
+
 function forward({ name: kind, steps }: Kind): KillPoint[] {
   return steps.flatMap(({ name: step, act }) =>
     ((act ? ['begun', 'acted', 'done'] : ['done']) as KillPoint['moment'][]).map(moment => {

@@ -11,6 +11,8 @@ export class TenantDriver extends MysqlDriver {
   /** No `#field`: a tenant's driver has a shared one as its prototype, see `tenantDataSource`. */
   source = nowhere
   runners: TenantQueryRunner[] = []
+  /** Nobody listens to the entity set's statements, and nobody logs them. */
+  quiet = false
 
   override createQueryRunner(mode: ReplicationMode): TenantQueryRunner {
     return new TenantQueryRunner(this, mode, this.source)

@@ -2,10 +2,9 @@ import { QueryFailedError, QueryRunnerAlreadyReleasedError } from 'typeorm'
 import { MysqlQueryRunner } from 'typeorm/driver/mysql/MysqlQueryRunner.js'
 import type { ReplicationMode } from 'typeorm/driver/types/ReplicationMode.js'
 import type { ConnectionSource } from '../../routing.js'
-import { translate } from '../errors.js'
 import type { MysqlConnection } from './connection.js'
 import type { TenantDriver } from './driver.js'
-import { failedAt, isEnding } from './explain.js'
+import { explained } from './failed.js'
 import { Loan } from './loan.js'
 
 /** How a query builder's statement with `pessimistic_read` ends. */
@@ -91,11 +90,6 @@ export class TenantQueryRunner extends MysqlQueryRunner {
   }
 
   #explained(error: unknown): unknown {
-    const borrowed = this.#borrowed
-    if (!borrowed || !(error instanceof QueryFailedError)) return error
-    const { driverError } = error
-    failedAt.set(error, borrowed.place)
-    if (borrowed.lost) return translate(borrowed.lostTo ?? driverError, borrowed.place)
-    return isEnding(driverError) ? translate(driverError, borrowed.place) : error
+    return this.#borrowed && error instanceof QueryFailedError ? explained(this.#borrowed, error) : error
   }
 }

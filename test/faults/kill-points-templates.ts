@@ -1,9 +1,0 @@
-import t from 'tap'
-import { killStage, testKillPoints } from '../support/kill-and-recover.js'
-import { skipWithoutPostgres } from '../support/servers.js'
-
-if (await skipWithoutPostgres(t)) process.exit()
-const stage = await killStage()
-t.teardown(() => stage.close())
-
-await testKillPoints(t, stage, ['template.build', 'warm.create'])
