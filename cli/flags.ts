@@ -43,6 +43,17 @@ export function count(text: string): number {
   return Number(text)
 }
 
+export function percent(text: string): number {
+  const value = count(text)
+  if (value > 100) throw new InvalidArgumentError('It must be at most 100.')
+  return value
+}
+
+export function httpUrl(text: string): string {
+  if (!/^https?:/i.test(text) || !URL.canParse(text)) throw new InvalidArgumentError('It must be http:// or https://.')
+  return text
+}
+
 /** A parser for commander out of one that throws. */
 export function parsed<T>(read: () => T): T {
   try {
@@ -61,6 +72,12 @@ export function collectLabels(text: string, before: Record<string, string | null
     labels[match[1]] = match[3] ? null : (match[2] ?? '')
   }
   return labels
+}
+
+/** What an unset variable leaves behind must not mean everything. */
+export function notEmpty(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('It must not be empty.')
+  return text
 }
 
 /** As `collectLabels`, where there is nothing to take away. */

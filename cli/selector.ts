@@ -4,7 +4,7 @@ import { tenantStatuses } from '../src/catalog/tenants.js'
 import { SaasctlError } from '../src/errors.js'
 import { quoteInput } from '../src/names.js'
 import type { Saasctl } from '../src/saasctl.js'
-import { collectNames, collectNewLabels, parsed } from './flags.js'
+import { collectNames, collectNewLabels, notEmpty, parsed } from './flags.js'
 
 /** How several tenants are named. Every part that is given must fit. */
 export interface SelectorFlags {
@@ -20,21 +20,23 @@ export interface SelectorFlags {
 
 export function filterFlags(command: Command): Command {
   return command
-    .option(
-      '-l, --selector <key=value>',
-      'tenants with this label, or plan=NAME; several with commas',
-      collectNewLabels
-    )
-    .option('--server <name>', 'tenants on this server')
-    .option('--region <name>', 'tenants of this region')
+    .option('-l, --selector <key=value>', 'tenants with this label, or plan=NAME; several with commas', collectSelector)
+    .option('--server <name>', 'tenants on this server', notEmpty)
+    .option('--region <name>', 'tenants of this region', notEmpty)
     .option('--status <status>', `tenants that are ${tenantStatuses.join(', ')}; several with commas`, collectStatuses)
 }
 
 /** For verbs on many tenants: `plan` is left out where the flag means the new plan. */
 export function selectorFlags(command: Command, { plan = true } = {}): Command {
   filterFlags(command)
-  if (plan) command.option('--plan <name>', 'tenants on this plan')
+  if (plan) command.option('--plan <name>', 'tenants on this plan', notEmpty)
   return command.option('--all', 'every tenant').option('--except <slugs>', 'but not these', collectNames)
+}
+
+function collectSelector(text: string, before: Record<string, string> = {}): Record<string, string> {
+  const wanted = collectNewLabels(text, before)
+  if (wanted['plan'] !== undefined) notEmpty(wanted['plan'])
+  return wanted
 }
 
 function collectStatuses(text: string, before: TenantStatus[] = []): TenantStatus[] {
@@ -82,6 +84,7 @@ export async function chosenSlugs(
       hint: 'Give a slug, a selector such as -l plan=pro, or --all.'
     })
   }
+  await checkNames(saasctl, selector)
   const except = new Set(flags.except ?? [])
   if (slugs.length > 0) return [...new Set(slugs)].filter(slug => !except.has(slug))
   const found: string[] = []
@@ -89,6 +92,12 @@ export async function chosenSlugs(
     found.push(...page.map(tenant => tenant.slug))
   checkExcept(except, found)
   return found.filter(slug => !except.has(slug))
+}
+
+/** PLAN_NOT_FOUND, SERVER_NOT_FOUND, TENANT_NOT_FOUND for what is named and is not there. */
+export async function checkNames({ catalog }: Saasctl, selector: Selector): Promise<void> {
+  const { checkSelector } = await import('../src/catalog/selectable.js')
+  await checkSelector(catalog, selector)
 }
 
 /** A misspelt exception would let the command reach the very tenant that it was to spare. */
@@ -129,8 +138,9 @@ export async function selectedPages(
 ): Promise<AsyncIterable<PlacedTenant[]>> {
   const statuses: TenantStatus[] = ['active', 'suspended']
   if (slugs.length === 0) {
-    const except = flags.except && { except: flags.except }
-    return tenantPages(saasctl, { statuses, ...selectorOf(flags), ...except }, {})
+    const selector = { statuses, ...selectorOf(flags), ...(flags.except && { except: flags.except }) }
+    await checkNames(saasctl, selector)
+    return tenantPages(saasctl, selector, {})
   }
   const chosen = await chosenSlugs(saasctl, slugs, flags, statuses)
   const { mustFind, inState } = await import('../src/tenants/find.js')

@@ -74,9 +74,13 @@ const NAME = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/
 /** Parses the name of a server, template, plan or label key. */
 export function parseName(input: string, what: string): string {
   if (input.length > 63 || !NAME.test(input)) {
-    throw new SaasctlError('INVALID_INPUT', `${quoteInput(input)} cannot be the name of a ${what}.`, {
-      hint: 'Use a-z, 0-9 and single dashes, starting with a letter, at most 63 characters.'
-    })
+    throw new SaasctlError(
+      'INVALID_INPUT',
+      `${quoteInput(input)} cannot be the name of ${/^[aeiou]/.test(what) ? 'an' : 'a'} ${what}.`,
+      {
+        hint: 'Use a-z, 0-9 and single dashes, starting with a letter, at most 63 characters.'
+      }
+    )
   }
   return input
 }

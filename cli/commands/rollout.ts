@@ -54,7 +54,7 @@ async function start(session: Session, flags: WishFlags & ReportFlags, id: strin
   let chosen = id
   if (chosen === undefined) {
     const { planRollout } = await import('../../src/rollouts/plan.js')
-    const planned = await planRollout(session.saasctl, await wishOf(flags))
+    const planned = await planRollout(session.saasctl, await wishOf(session.saasctl, flags))
     await reportUnseen(planned)
     if (!planned.id) return printPlan(session, planned)
     const files = Object.values(planned.migrations).flat()

@@ -64,6 +64,18 @@ export async function tenantsOfTemplate(q: Queryable, template: string, selector
   )
 }
 
+/** How many tenants of the template are selected, wherever they stand. */
+export async function countTenants(q: Queryable, template: string, selector: Selector): Promise<number> {
+  const values: unknown[] = [template]
+  const conditions = await conditionsOf(q, selector, values)
+  if (!conditions) return 0
+  const [row] = await q.query<{ n: number }>(
+    `select count(*)::int as n from ${placed} where t.template = $1 and ${conditions}`,
+    values
+  )
+  return row?.n ?? 0
+}
+
 async function conditionsOf(q: Queryable, selector: Selector, values: unknown[]): Promise<string | undefined> {
   const live: Selector = { statuses: ['active', 'suspended'], ...selector }
   const conditions = await selectorConditions(q, live, value => `$${values.push(value)}`)

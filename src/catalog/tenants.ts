@@ -85,9 +85,9 @@ export async function selectorConditions(
     conditions.push(`t.status not in ('purged', 'failed')`)
   if (selector.slugs) conditions.push(`t.slug = any(${parameter(selector.slugs)})`)
   if (selector.except) conditions.push(`t.slug <> all(${parameter(selector.except)})`)
-  if (selector.plan) conditions.push(`t.plan = ${parameter(selector.plan)}`)
-  if (selector.region) conditions.push(`t.region = ${parameter(selector.region)}`)
-  if (selector.template) conditions.push(`t.template = ${parameter(selector.template)}`)
+  if (selector.plan !== undefined) conditions.push(`t.plan = ${parameter(selector.plan)}`)
+  if (selector.region !== undefined) conditions.push(`t.region = ${parameter(selector.region)}`)
+  if (selector.template !== undefined) conditions.push(`t.template = ${parameter(selector.template)}`)
   if (selector.labels && Object.keys(selector.labels).length > 0)
     conditions.push(`t.labels @> ${parameter(selector.labels)}`)
   if (selector.server !== undefined) {

@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { tenantEvent } from '../catalog/audit.js'
 import {
   exportById,
@@ -134,8 +136,15 @@ export async function checkWish({ stores }: Pick<Context, 'stores'>, wish: Expor
   }
   if (wish.target === null) return
   const place = placeOf(wish.target, 'none')
-  if (place.kind === 'file') await refuseExisting(place.path)
-  else await stores.open(place.url ?? stores.usual)
+  if (place.kind === 'file') {
+    await refuseExisting(place.path)
+    const folder = dirname(place.path)
+    const there = await stat(folder).then(
+      found => found.isDirectory(),
+      () => false
+    )
+    if (!there) throw fail(`There is no folder ${quoteInput(folder)} for the export.`, 'Make it, or name another.')
+  } else await stores.open(place.url ?? stores.usual)
 }
 
 async function mustHaveDatabase(

@@ -16,9 +16,13 @@ export async function* zipEntries(path: string, bytes: number, names: Names): As
     })
     const entries: ZipEntry[] = []
     for await (const entry of each(zip)) {
-      // The high half holds what Unix says of the file.
+      if (entry.fileName.endsWith('/')) {
+        names.take(entry.fileName)
+        continue
+      }
+      // The high half holds what Unix says of the file: nothing, when it was packed again on Windows or by Python.
       const kind = (entry.externalFileAttributes >>> 16) & 0o170000
-      if (kind !== 0o100000) throw refused(`"${entry.fileName}" is not a file`, 'An export has no links.')
+      if (kind !== 0 && kind !== 0o100000) throw refused(`"${entry.fileName}" is not a file`, 'An export has no links.')
       if (entry.isEncrypted()) throw refused(`"${entry.fileName}" is encrypted`, 'saasctl writes no such archive.')
       growth.add(entry.uncompressedSize)
       entries.push(entry)

@@ -1,4 +1,4 @@
-import { type FleetTenant, type Head, tenantsElsewhere } from '../catalog/fleet.js'
+import { countTenants, type FleetTenant, type Head, tenantsElsewhere } from '../catalog/fleet.js'
 import { usualTimes } from '../catalog/rollout-times.js'
 import { insertRollout } from '../catalog/rollouts.js'
 import { knownChecksums } from '../catalog/templates.js'
@@ -38,6 +38,8 @@ export interface RolloutPlan {
   id: string | undefined
   template: string
   targets: number
+  /** When a selection has nothing to do: how many tenants it fits. A misspelt label fits none. */
+  selected?: number
   /** Slugs, in the order in which they come: the waves cut it. */
   tenants: string[]
   waves: Wave[]
@@ -79,7 +81,10 @@ export async function planRollout(context: Context, wish: RolloutWish): Promise<
     estimateMs: null,
     ...(verified && { verified })
   }
-  if (!plan.id) return plan
+  if (!plan.id) {
+    // With the whole fleet there is nothing that could have been misspelt: that stays one query.
+    return wish.wholeFleet ? plan : { ...plan, selected: await countTenants(catalog, wish.template, wish.selector) }
+  }
   if (wish.direction === 'up') await checkContracts(context, wish, schemas, tenants)
   const id = plan.id
   const { waves } = plan

@@ -121,7 +121,7 @@ async function addNewcomers(
 async function finishRollout(tx: Transaction, actor: Actor, rollout: Rollout, waves: WaveRow[]): Promise<void> {
   const failed = waves.reduce((sum, wave) => sum + wave.failed, 0)
   const status = failed > 0 ? 'failed' : 'succeeded'
-  const reason = failed > 0 ? `${failed} tenants failed; the others are done.` : null
+  const reason = failed > 0 ? `${failed} ${failed === 1 ? 'tenant' : 'tenants'} failed; the others are done.` : null
   await setRolloutStatus(tx, rollout.id, status, reason)
   tx.audit({
     chain: 'rollout',

@@ -21,6 +21,7 @@ const verified = [
 const notCovered = [
   'the database servers’ own copies: write-ahead and binary logs, replicas and physical backups, until they are recycled',
   'exports and dumps that were handed out',
+  'other tenants that were made of it, as a clone, from a backup or from an export: each is erased by itself',
   'copies of the key store and key backups made before: destroy them, or what they hold of this tenant',
   'backups of the catalog made before: they hold its name, but no key',
   'what applications, logs and other systems have copied from the database',

@@ -11,6 +11,7 @@ import { createTenant } from '../../src/tenants/create.js'
 import { suspendTenant } from '../../src/tenants/suspend.js'
 import { asTenantOwner } from '../support/as-owner.js'
 import { controlPlane } from '../support/control-plane.js'
+import { children } from '../support/dump-and-restore.js'
 import { auditBackups } from '../support/fleet/backups.js'
 import { fleetAudit } from '../support/fleet-audit.js'
 import { proxyTo } from '../support/proxy.js'
@@ -55,6 +56,18 @@ if (!(await skipWithoutPostgres(t))) {
     proxy.mode = 'pass'
     const { backupId } = await backing
     t.match(await mustFindBackup(saasctl.catalog, backupId), { status: 'complete', object: /-[2-9]\.dump$/ })
+    t.ok((await verifyBackup(saasctl, backupId, wait)).backup.verifiedAt)
+  })
+
+  await t.test('a dump program that is killed in the middle is begun again, and the backup is whole', async t => {
+    const begun = await s3.uploads()
+    const backing = backupTenant(saasctl, 'acme', wait)
+    await uploading(begun)
+    const program = (await children()).find(({ args }) => args.includes('pg_dump'))
+    if (program) process.kill(program.pid, 'SIGKILL')
+    const { backupId } = await backing
+    const { status, object } = await mustFindBackup(saasctl.catalog, backupId)
+    t.match({ status, object }, { status: 'complete', object: program ? /-[2-9]\.dump$/ : /\.dump$/ })
     t.ok((await verifyBackup(saasctl, backupId, wait)).backup.verifiedAt)
   })
 

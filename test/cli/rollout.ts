@@ -28,6 +28,29 @@ if (!(await skipWithoutPostgres(t))) {
     t.match(await json(['rollouts', 'ls']), [{ id: plan.id, status: 'succeeded' }])
   })
 
+  await t.test('what is misspelt or empty never means nobody, and never everybody', async t => {
+    const plan = (...args: string[]) => run(['rollout', 'plan', '--template', 'tiny', ...args])
+    for (const empty of [
+      ['-l', 'plan='],
+      ['--plan', ''],
+      ['--server', ''],
+      ['--region', ' ']
+    ])
+      t.match(await plan(...empty), { code: 2, stderr: /must not be empty/ }, empty.join(' '))
+    t.match(await plan('-l', 'plan=smal'), { code: 5, stderr: /no plan "smal".*It has .*small/s })
+    t.match(await plan('--server', 'mian'), { code: 5, stderr: /no server "mian".*It has main/s })
+    t.match(await plan('--tenant', 'acme,nobody'), { code: 5, stderr: /no tenant "nobody"/ })
+    t.match(await plan('--all', '--except', 'acmee'), { code: 5, stderr: /no tenant "acmee"/ })
+    t.match(await plan('-l', 'teir=gold'), { code: 0, stderr: /^No tenant fits; there is nothing to do\.$/m })
+    for (const bad of [
+      ['--gate', ''],
+      ['--gate-sql', ''],
+      ['--gate-url', 'example.com'],
+      ['--max-percent', '101']
+    ])
+      t.match(await plan('--all', ...bad), { code: 2, stderr: /is invalid/ }, bad.join(' '))
+  })
+
   await t.test('many tenants are asked about, and what fails has exit code 3 and a name', async t => {
     await tiny.grow({
       up: `do $$ begin if current_setting('saasctl.app_role') > 'a' then perform 1 / 0; end if; end $$;`,

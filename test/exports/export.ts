@@ -18,6 +18,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGzip, gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { pack } from 'tar-stream'
+import { ZipFile } from 'yazl'
 import { canonical } from '../../src/canonical.js'
 import { asSaasctlError } from '../../src/errors.js'
 import { readPackage } from '../../src/exports/read-bag.js'
@@ -236,6 +237,16 @@ async function traps(t: Test, world: ExportWorld) {
   t.match(await tar({ name: 'top/a' }, { name: 'top/a' }), refused, 'twice')
   t.match(await tar({ name: 'top/a' }, { name: 'top/A' }), refused, 'twice where case does not count')
   t.match(await tar({ name: 'top/a' }, { name: 'other/a' }), refused, 'beside')
+  const repacked = new ZipFile()
+  repacked.addBuffer(Buffer.from('x'), 'top/bagit.txt', { mode: 0o644 })
+  repacked.end()
+  const zip = join(world.folder, 'repacked.zip')
+  await pipeline(repacked.outputStream, createWriteStream(zip))
+  t.match(
+    await verifyExport(zip),
+    { intact: false },
+    'packed where files have no kind is not what was sealed, and no link'
+  )
   const bomb = join(world.folder, 'bomb.tar.gz')
   const archive = pack()
   const zeros = Buffer.alloc(40 * 2 ** 20)

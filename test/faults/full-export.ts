@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { backupTenant } from '../../src/backups/backup.js'
+import { listBackupsOf } from '../../src/backups/list.js'
+import { verifyBackup } from '../../src/backups/verify.js'
 import { asSaasctlError } from '../../src/errors.js'
 import { createExport } from '../../src/exports/create.js'
 import { verifyExport } from '../../src/exports/verify.js'
@@ -50,8 +53,24 @@ if (hasOwnMounts(t, import.meta.url) && !(await skipWithoutPostgres(t))) {
     }
   })
 
-  await t.test('with room again, the same export is made', async t => {
+  await t.test('a disk that is full in the middle of a backup leaves nothing of it, and says so', async t => {
+    // A backup of these rows is smaller than an export of them: what repeats is compressed away.
+    await run('mount', ['-o', 'remount,size=500k', folder])
+    const onDisk = await plane.another({ SAASCTL_STORE: pathToFileURL(join(folder, 'store')).href })
+    await t.rejects(backupTenant(onDisk, 'acme', { wait: true }), { code: 'STORE_FULL', message: /no room left/ })
+    const left = await readdir(folder, { recursive: true, withFileTypes: true })
+    t.strictSame(
+      left.filter(entry => entry.isFile()).map(entry => entry.name),
+      []
+    )
+    t.match(await listBackupsOf(saasctl, 'acme', { limit: 5, removed: false }), [{ status: 'failed', object: null }])
     await run('mount', ['-o', 'remount,size=40m', folder])
+    const { backupId } = await backupTenant(onDisk, 'acme', { wait: true })
+    t.ok((await verifyBackup(onDisk, backupId, { wait: true })).backup.verifiedAt, 'with room again it is made')
+    await rm(join(folder, 'store'), { recursive: true })
+  })
+
+  await t.test('with room again, the same export is made', async t => {
     await make('zip', 'acme.zip')
     t.match(await verifyExport(join(folder, 'acme.zip')), { intact: true, says: { rows: 60_001 } })
   })

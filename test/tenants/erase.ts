@@ -13,13 +13,18 @@ import { ownKeys } from '../../src/audit/verify/keys.js'
 import { verifyTrail } from '../../src/audit/verify/verify.js'
 import { backupTenant } from '../../src/backups/backup.js'
 import { mustFindBackup } from '../../src/backups/find.js'
+import { planPrune, pruneBackups } from '../../src/backups/prune.js'
 import { listApprovals } from '../../src/catalog/approvals.js'
+import { expiredExports } from '../../src/catalog/exports.js'
+import { replacedToDrop } from '../../src/catalog/replaced.js'
 import { findTenant } from '../../src/catalog/tenants.js'
 import { hba as embeddedHba } from '../../src/embedded/cluster.js'
 import { createExport } from '../../src/exports/create.js'
 import { verifyExport } from '../../src/exports/verify.js'
 import { approve, reject } from '../../src/operators/approvals.js'
 import { revokeOperator } from '../../src/operators/operators.js'
+import { dropReplaced } from '../../src/restores/drop-replaced.js'
+import { restoreTenant } from '../../src/restores/restore.js'
 import { Secret } from '../../src/secret.js'
 import { open, seal } from '../../src/secrets/envelope.js'
 import { backupKeys, restoreKeys } from '../../src/secrets/key-backup.js'
@@ -135,6 +140,32 @@ if (!(await skipWithoutPostgres(t))) {
       await settle(saasctl)
     }
   )
+
+  await t.test('while a tenant is held, nothing of it ends by itself either', async t => {
+    await create('kept')
+    for (let count = 0; count < 2; count += 1) await backupTenant(saasctl, 'kept', { ...wait, keepSeconds: 0 })
+    await restoreTenant(saasctl, 'kept', {}, wait)
+    const target = { formats: ['csv'] as ['csv'], container: 'zip' as const, target: null }
+    await createExport(saasctl, 'kept', { ...target, masked: false, certificate: null, reason: 'a test' }, wait)
+    await plane.catalogAsSuperuser(client =>
+      client.query('update saasctl.replaced_database set drop_at = now(); update saasctl.export set expires_at = now()')
+    )
+    const ending = async () => [
+      (await planPrune(saasctl, 'kept')).length,
+      (await replacedToDrop(catalog, 10)).length,
+      (await expiredExports(catalog, 10)).length
+    ]
+    t.strictSame(await ending(), [1, 1, 1])
+    const { id } = await askHold(ada, 'kept', 'litigation 18')
+    t.strictSame(await ending(), [0, 0, 0], 'from the moment that a hold is asked for')
+    t.match((await pruneBackups(saasctl, 'kept', wait)).result, { removed: 0 })
+    await yes(id)
+    t.strictSame(await ending(), [0, 0, 0])
+    await yes((await askRelease(grace, 'kept', 'settled')).id, ada)
+    t.strictSame(await ending(), [1, 1, 1])
+    await dropReplaced(saasctl)
+    await settle(saasctl)
+  })
 
   await t.test('an erasure that was asked for before a hold is refused when it is approved', async t => {
     await create('raced')

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { agree } from '../../confirm.js'
 import { count } from '../../flags.js'
 import { verb } from '../../help.js'
-import { type SelectorFlags, selectorFlags, selectorOf, tenantPages } from '../../selector.js'
+import { checkNames, type SelectorFlags, selectorFlags, selectorOf, tenantPages } from '../../selector.js'
 import { type Session, withSaasctl } from '../../session.js'
 import { plural } from '../../text.js'
 
@@ -57,12 +57,10 @@ async function chosen({ saasctl }: Session, options: Options): Promise<Array<{ t
   }
   const statuses = selector.statuses ?? (['active', 'suspended'] as const)
   const found: Array<{ tenantId: string; slug: string }> = []
-  const pages = tenantPages(
-    saasctl,
-    { ...selector, statuses: [...statuses], ...(options.except && { except: options.except }) },
-    {}
-  )
-  for await (const page of pages) found.push(...page.map(({ id, slug }) => ({ tenantId: id, slug })))
+  const wanted = { ...selector, statuses: [...statuses], ...(options.except && { except: options.except }) }
+  await checkNames(saasctl, wanted)
+  for await (const page of tenantPages(saasctl, wanted, {}))
+    found.push(...page.map(({ id, slug }) => ({ tenantId: id, slug })))
   return found
 }
 

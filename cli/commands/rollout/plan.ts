@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import type { RolloutFinding } from '../../../src/rollouts/findings.js'
 import type { RolloutPlan, RolloutWish } from '../../../src/rollouts/plan.js'
-import { collectNames, count, milliseconds } from '../../flags.js'
-import { type SelectorFlags, selectorFlags, selectorOf } from '../../selector.js'
+import type { Saasctl } from '../../../src/saasctl.js'
+import { collectNames, count, httpUrl, milliseconds, notEmpty, percent } from '../../flags.js'
+import { checkNames, type SelectorFlags, selectorFlags, selectorOf } from '../../selector.js'
 import type { Session } from '../../session.js'
 
 export interface WishFlags extends SelectorFlags {
@@ -35,11 +36,11 @@ export function wishFlags(command: Command): Command {
     .option('--canary <n>', 'a first wave of so many tenants', count)
     .option('--waves <ends>', 'how far the rollout has come after each wave: 10%,50%,100% or 20,200', collectNames)
     .option('--soak <duration>', 'how long nothing happens between two waves', milliseconds)
-    .option('--gate <command>', 'a command that must succeed between two waves', collect)
-    .option('--gate-url <url>', 'a URL that must answer 2xx between two waves', collect)
-    .option('--gate-sql <query>', 'a query that must be true in every tenant of the wave')
+    .option('--gate <command>', 'a command that must succeed between two waves', collectGates)
+    .option('--gate-url <url>', 'a URL that must answer 2xx between two waves', collectUrls)
+    .option('--gate-sql <query>', 'a query that must be true in every tenant of the wave', notEmpty)
     .option('--max-failures <n>', 'stop when so many tenants have failed', count)
-    .option('--max-percent <n>', 'stop when this share has failed; 5', count)
+    .option('--max-percent <n>', 'stop when this share has failed; 5', percent)
     .option('--max-consecutive <n>', 'stop when so many have failed in a row; 5', count)
     .option('--per-server <n>', 'databases of one server at once; 4', count)
     .option('--allow <codes>', 'findings that do not stop it, with commas', collectNames)
@@ -49,9 +50,10 @@ export function wishFlags(command: Command): Command {
   return command
 }
 
-const collect = (value: string, before: string[] = []) => [...before, value]
+const collectGates = (value: string, before: string[] = []) => [...before, notEmpty(value)]
+const collectUrls = (value: string, before: string[] = []) => [...before, httpUrl(value)]
 
-export async function wishOf(flags: WishFlags): Promise<RolloutWish> {
+export async function wishOf(saasctl: Saasctl, flags: WishFlags): Promise<RolloutWish> {
   const { parseWaveEnd, usualSettings } = await import('../../../src/rollouts/settings.js')
   const { SaasctlError } = await import('../../../src/errors.js')
   const selector = selectorOf({ ...flags, template: undefined as never })
@@ -66,6 +68,7 @@ export async function wishOf(flags: WishFlags): Promise<RolloutWish> {
       hint: 'Give a selector such as -l plan=pro, --tenant, or --all.'
     })
   }
+  await checkNames(saasctl, chosen)
   const { brakes } = usualSettings
   return {
     template: flags.template,
@@ -97,7 +100,7 @@ export async function wishOf(flags: WishFlags): Promise<RolloutWish> {
 
 export async function plan(session: Session, flags: WishFlags): Promise<void> {
   const { planRollout } = await import('../../../src/rollouts/plan.js')
-  const planned = await planRollout(session.saasctl, await wishOf(flags))
+  const planned = await planRollout(session.saasctl, await wishOf(session.saasctl, flags))
   printPlan(session, planned)
   await reportUnseen(planned)
   if (planned.id && isDry(flags)) await rehearse(session, flags, planned.id)
@@ -137,7 +140,11 @@ export function printPlan({ print, progress }: Session, plan: RolloutPlan): void
     progress.notice(`${slug}: somebody has changed its schema by hand.`)
   }
   if (!plan.id) {
-    progress.notice('Every tenant stands where it should; there is nothing to do.')
+    progress.notice(
+      plan.selected === 0
+        ? 'No tenant fits; there is nothing to do.'
+        : 'Every tenant stands where it should; there is nothing to do.'
+    )
     return
   }
   print.one({

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { count } from '../../flags.js'
+import { count, notEmpty } from '../../flags.js'
 import { verb } from '../../help.js'
 import { filterFlags, type SelectorFlags, selectorOf, tenantPages } from '../../selector.js'
 import { type Session, withSaasctl } from '../../session.js'
@@ -21,8 +21,8 @@ export function addLook(noun: Command): void {
     'tenant list -o ndjson | jq -r .slug  # every tenant, as it is read'
   ]).alias('ls')
   filterFlags(list)
-    .option('--plan <name>', 'tenants on this plan')
-    .option('--template <name>', 'tenants made from this template')
+    .option('--plan <name>', 'tenants on this plan', notEmpty)
+    .option('--template <name>', 'tenants made from this template', notEmpty)
     .option('--limit <n>', 'at most so many; 1000 unless with -o ndjson', count)
     .option('--after <slug>', 'begin after this slug')
     .action(withSaasctl(listTenants))
