@@ -15,9 +15,10 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --omit=optional
 
 FROM node:22-trixie-slim
-# psql for `saasctl tenant shell`; Debian 13 has that of PostgreSQL 17.
+# psql for `saasctl tenant shell` and pg_dump for backups, both of PostgreSQL 17; mariadb-dump; openssl for exports that are
+# encrypted to somebody.
 RUN apt-get update \
-  && apt-get install --yes --no-install-recommends postgresql-client \
+  && apt-get install --yes --no-install-recommends postgresql-client mariadb-client openssl \
   && rm -rf /var/lib/apt/lists/*
 # The file key store lies here: mount a volume, or keep the keys elsewhere and set SAASCTL_KEY_STORE.
 RUN install --directory --owner=node --group=node --mode=700 /var/lib/saasctl

@@ -16,5 +16,8 @@ export async function writeNew(file: string, content: () => Promise<string | Buf
 
 export function fileTrouble(cause: NodeJS.ErrnoException): never {
   const what = cause.code === 'EEXIST' ? 'is there already, and is not written over' : `cannot be used: ${cause.code}`
-  throw new SaasctlError('INVALID_INPUT', `The file ${what}.`, { hint: 'Name another file.', cause })
+  throw new SaasctlError('INVALID_INPUT', `The file ${cause.path ?? ''} ${what}.`, {
+    hint: 'Name another file.',
+    cause
+  })
 }

@@ -1,9 +1,18 @@
 import pg from 'pg'
-import { type Saasctl, SaasctlError, tenantDsn } from '../src/index.js'
+import { gather } from '../src/databases/work.js'
+import { findTenant, type Saasctl, SaasctlError, tenantDsn } from '../src/index.js'
 
 /** Runs something in a tenant's database as its application would: with the app login, over TCP. */
 export async function asTenant<T>(saasctl: Saasctl, slug: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   return withClient(await tenantDsn(saasctl, slug, { readOnly: false, reveal: true, reason: 'the story' }), work)
+}
+
+/** The same as its owner, whose login no application ever has. */
+export async function asOwner<T>(saasctl: Saasctl, slug: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const { databaseId } = await findTenant(saasctl.catalog, slug)
+  const { engine, server, names, logins } = await gather(saasctl, databaseId ?? '')
+  const { login, password } = await logins.credentials('owner')
+  return withClient(engine.dsn(server, names.database, login, password.reveal()), work)
 }
 
 /** What the server says to somebody who must not come in; an error when it lets them in. */

@@ -1,25 +1,33 @@
 import { relative } from 'node:path'
-import { listTenants } from '../src/catalog/tenants.js'
-import { loadConfig, open, purgeTenant, type Saasctl, SaasctlError } from '../src/index.js'
+import { loadConfig, open, SaasctlError } from '../src/index.js'
+import { clearStage } from './cast.js'
 import { changeChapter } from './chapters/change.js'
 import { createChapter } from './chapters/create.js'
+import { forgetChapter } from './chapters/forget.js'
 import { mysqlChapter } from './chapters/mysql.js'
+import { proveChapter } from './chapters/prove.js'
+import { restoreChapter } from './chapters/restore.js'
+import { rolloutChapter } from './chapters/rollout.js'
 import { serveChapter } from './chapters/serve.js'
 import { narrator } from './narrator.js'
 
-/** `npm start`: a tenant's whole life, on real databases, from nothing. May be told again and again. */
-const cast = ['acme', 'globex', 'globex-corp', 'initech', 'umbrella']
-
-const next = [
-  'npm run example             (the product on port 3000, with curl lines to try)',
+/** What a reader may want to try then. `proofs` is the folder with what an auditor was given. */
+const next = (proofs: string) => [
+  'npm run example                 (the product on port 3000, with curl lines to try)',
   'npx saasctl tenant list',
   'npx saasctl tenant shell acme',
   'npx saasctl tenant create my-first-tenant',
-  'npx saasctl operation list',
+  'npx saasctl fleet status',
+  'npx saasctl rollout list',
+  'npx saasctl backup list acme',
+  'npx saasctl tenant restore acme --latest',
+  `npx saasctl export verify ${proofs}/acme --key ${proofs}/signing.pem`,
+  `npx saasctl audit verify --checkpoint ${proofs}/checkpoint`,
   'npx saasctl doctor',
-  'npx saasctl dev stop        (and `dev reset` to forget it all)'
+  'npx saasctl dev stop            (and `dev reset` to forget it all)'
 ]
 
+/** `npm start`: a tenant's whole life, on real databases, from nothing. May be told again and again. */
 const voice = narrator()
 const begin = performance.now()
 try {
@@ -39,10 +47,17 @@ try {
     const umbrella = await mysqlChapter(saasctl, voice)
     await serveChapter(saasctl, voice, umbrella)
     await changeChapter(saasctl, voice)
-    voice.chapter(
-      `That took ${((performance.now() - begin) / 1000).toFixed(1)} s. Left behind: acme, initech${umbrella ? ` and ${umbrella}` : ''}, one warm database. Try next`
+    await rolloutChapter(saasctl, voice)
+    await restoreChapter(saasctl, voice)
+    const proofs = await proveChapter(saasctl, voice)
+    await forgetChapter(saasctl, voice)
+    voice.chapter(`That took ${((performance.now() - begin) / 1000).toFixed(1)} s`)
+    const tenants = umbrella ? `acme, initech and ${umbrella}` : 'acme and initech'
+    voice.say(
+      `Left behind: ${tenants}, one warm database, acme’s backup, and what the auditor was given in ${proofs}/.`
     )
-    for (const command of next) voice.say(command)
+    voice.chapter('Try next')
+    for (const command of next(proofs)) voice.say(command)
   } finally {
     await saasctl.close()
   }
@@ -50,11 +65,4 @@ try {
   const error = thrown as SaasctlError
   console.error(`\n${error.message}${error.hint ? `\n→ ${error.hint}` : ''}`)
   process.exitCode = error instanceof SaasctlError ? error.exit : 1
-}
-
-/** Whoever is left from an earlier telling goes first. */
-async function clearStage(saasctl: Saasctl): Promise<void> {
-  const statuses = ['creating', 'active', 'suspended', 'deleted', 'purging'] as const
-  const left = await listTenants(saasctl.catalog, { slugs: cast, statuses: [...statuses] }, { limit: cast.length })
-  for (const { id } of left) await purgeTenant(saasctl, id, { wait: true, reason: 'the story begins again' })
 }

@@ -47,7 +47,23 @@ if (!(await skipWithoutPostgres(t))) {
         /deleted with grace: until \d{4}-\d\d-\d\d/,
         /brought back as it was/,
         /deleted for good/,
-        /audit trail stays, \d+ events long/
+        /audit trail stays, \d+ events long/,
+        /6 tenants, 2 in wave canary, 4 in wave 100%; the lint has no complaints/,
+        /The canary of 2 goes well.*The rollout has failed: 5 are migrated, one is not/,
+        /shop-\w+ is left alone, with the reason: .*column "vat_id" of relation "customers" already exists/,
+        /The retry takes that tenant alone; the rollout has succeeded/,
+        /geneva signs up and starts at 0014_customers_vat_id/,
+        /restored to a scratch database and compared: \d+ tables, [\d,]+ rows/,
+        /deletes all ([\d,]+) rows of (\w+)\.[\s\S]*counts \1 rows of \2 again\.[\s\S]*\2 has 0 rows[\s\S]*acme has its \1 rows/,
+        /saasctl verifies it: intact, signed with the key; \d+ files/,
+        /sha512sum and openssl.* say the same/i,
+        /One byte is flipped, and it says so: data\/tables\/customers\.csv was changed/,
+        /The trail is verified: \d+ events in \d+ chains, none edited, none missing/,
+        /Deleting it for good is refused: "Tenant hooli is under a legal hold/,
+        /ada asks for its erasure, grace approves/,
+        /Its backup brings nothing back: "/,
+        /A certificate, signed with key [0-9a-f]{16}/,
+        /Left behind: acme, initech/
       ]) {
         t.match(said, turn, `${time} time`)
       }
@@ -59,6 +75,7 @@ if (!(await skipWithoutPostgres(t))) {
           : /NO MARIADB AND NO MYSQL ON THIS MACHINE/
       )
       t.notMatch(said, /(postgres(ql)?|mysql):\/\/|password/i, 'no password is told')
+      t.notMatch(said, /warning/i)
     }
   })
 }

@@ -80,11 +80,14 @@ async function prune(session: Session, { dryRun }: { dryRun?: true }, slug?: str
   const { saasctl, print, progress, flags } = session
   const { planPrune, pruneBackups } = await import('../../src/backups/prune.js')
   const expendable = await planPrune(saasctl, slug)
+  if (expendable.length === 0) {
+    print.list([], [...shown])
+    return progress.notice('Every backup is kept by something; nothing is to be removed.')
+  }
   if (dryRun) {
     print.list(expendable, [...shown])
     return progress.notice('Nothing was removed; these would be.')
   }
-  if (expendable.length === 0) return progress.notice('Every backup is kept by something; nothing was removed.')
   await agree(`${plural(expendable.length, 'backup')} will be removed for good.`, flags)
   const { id, result } = await pruneBackups(saasctl, slug, session.wait())
   progress.clear()

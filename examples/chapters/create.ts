@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageFolder } from '../../src/config.js'
-import { gather } from '../../src/databases/work.js'
-import { buildTemplate, createTenant, findTenant, type Saasctl, tenantDsn } from '../../src/index.js'
-import { asTenant, refusal, withClient } from '../as-tenant.js'
+import { buildTemplate, findTenant, type Saasctl, tenantDsn } from '../../src/index.js'
+import { asOwner, asTenant, refusal } from '../as-tenant.js'
+import { enterTenant } from '../cast.js'
 import type { Narrator } from '../narrator.js'
 import { loadSakila } from '../sakila.js'
 
@@ -20,7 +20,7 @@ export async function createChapter(saasctl: Saasctl, { chapter, say, tell }: Na
   )
   const create = (slug: string, plan: string) =>
     tell(
-      () => createTenant(saasctl, { slug, plan, engine: 'postgres' }, { template: 'standard' }, wait),
+      () => enterTenant(saasctl, { slug, plan, engine: 'postgres' }),
       ({ tenant }) => `${slug} (${plan}) is active in database ${tenant.database}, under logins of its own.`
     )
   await create('acme', 'pro')
@@ -30,9 +30,9 @@ export async function createChapter(saasctl: Saasctl, { chapter, say, tell }: Na
   if (existsSync(sakila)) await rentFilms(saasctl, tell)
   else await writeInvoices(saasctl, tell)
 
-  const inAcme = await database(saasctl, 'acme')
+  const { database } = await findTenant(saasctl.catalog, 'acme')
   const globex = new URL(await tenantDsn(saasctl, 'globex', { readOnly: false, reveal: true, reason: 'the story' }))
-  globex.pathname = `/${inAcme.database.name}`
+  globex.pathname = `/${database}`
   await tell(
     () => refusal(globex.href),
     message => `globex knocks at acme's database: "${message}".`
@@ -49,18 +49,10 @@ export async function createChapter(saasctl: Saasctl, { chapter, say, tell }: Na
 
 type Tell = Narrator['tell']
 
-async function database(saasctl: Saasctl, slug: string) {
-  const tenant = await findTenant(saasctl.catalog, slug)
-  return gather(saasctl, tenant.databaseId ?? '')
-}
-
 /** The owner login makes tables; the app login, which has no right to, only works with them. */
 async function rentFilms(saasctl: Saasctl, tell: Tell): Promise<void> {
-  const { engine, server, names, logins } = await database(saasctl, 'acme')
-  const owner = await logins.credentials('owner')
-  const dsn = engine.dsn(server, names.database, owner.login, owner.password.reveal())
   await tell(
-    () => withClient(dsn, client => loadSakila(client, sakila)),
+    () => asOwner(saasctl, 'acme', client => loadSakila(client, sakila)),
     ({ tables, rows }) => `acme loads the Sakila film rental: ${tables} tables, ${rows.toLocaleString('en')} rows.`
   )
   await tell(

@@ -1,6 +1,7 @@
 import { asSaasctlError } from '../../src/errors.js'
-import { createTenant, type Saasctl } from '../../src/index.js'
+import type { Saasctl } from '../../src/index.js'
 import { addEmbeddedMysql } from '../../src/saasctl.js'
+import { enterTenant } from '../cast.js'
 import type { Narrator } from '../narrator.js'
 
 /** A tenant on the other engine, in the same catalog. Gives its slug; undefined where there is no server for it. */
@@ -23,7 +24,7 @@ export async function mysqlChapter(saasctl: Saasctl, { chapter, say, tell }: Nar
   }
   const wish = { slug: 'umbrella', plan: 'pro', engine: 'mysql' } as const
   await tell(
-    () => createTenant(saasctl, wish, { template: 'standard' }, { wait: true }),
+    () => enterTenant(saasctl, wish),
     ({ tenant }) => `umbrella (pro) is active in database ${tenant.database}: the same template, the same verbs.`
   )
   return wish.slug

@@ -122,7 +122,7 @@ export class FrameOpener extends Transform {
       this.#held.push(chunk)
       this.#size += chunk.length
       if (!this.#opening && this.#size >= HEADER_BYTES) this.#begin()
-      while (this.#opening && this.#size > SEALED_BYTES) this.#open(this.#take(SEALED_BYTES), false)
+      while (this.#opening && this.#size > SEALED_BYTES) this.#open(SEALED_BYTES, false)
       done()
     } catch (error) {
       done(error as Error)
@@ -132,7 +132,7 @@ export class FrameOpener extends Transform {
   override _flush(done: TransformCallback): void {
     try {
       if (!this.#opening || this.#size < TAG_BYTES) throw damaged(this.#backupId, 'it ends too early')
-      this.#open(this.#take(this.#size), true)
+      this.#open(this.#size, true)
       done()
     } catch (error) {
       done(error as Error)
@@ -140,7 +140,7 @@ export class FrameOpener extends Transform {
   }
 
   #begin(): void {
-    const header = this.#take(HEADER_BYTES)
+    const header = Buffer.concat(this.#take(HEADER_BYTES))
     const salt = header.subarray(MAGIC.length)
     if (!header.subarray(0, MAGIC.length).equals(MAGIC) || !salt.equals(this.#salt)) {
       throw damaged(this.#backupId, 'it does not begin as its manifest says')
@@ -148,26 +148,33 @@ export class FrameOpener extends Transform {
     this.#opening = opening(this.#tenantKey, this.#backupId, salt)
   }
 
-  #take(count: number): Buffer {
-    const all = this.#held.length === 1 ? (this.#held[0] ?? Buffer.of()) : Buffer.concat(this.#held)
-    this.#held = all.length > count ? [all.subarray(count)] : []
+  /** So many bytes, in the pieces that they came in: joining them would copy every byte of a backup once more. */
+  #take(count: number): Buffer[] {
+    const taken: Buffer[] = []
     this.#size -= count
-    return all.subarray(0, count)
+    for (let wanted = count; wanted > 0; ) {
+      const part = this.#held[0] as Buffer
+      taken.push(part.subarray(0, wanted))
+      if (part.length > wanted) this.#held[0] = part.subarray(wanted)
+      else this.#held.shift()
+      wanted -= Math.min(wanted, part.length)
+    }
+    return taken
   }
 
-  #open(sealed: Buffer, last: boolean): void {
+  #open(size: number, last: boolean): void {
     const { key, authenticated } = this.#opening as Opening
     const decipher = createDecipheriv(ALGORITHM, key, nonceOf(this.#frame, last), { authTagLength: TAG_BYTES })
     decipher.setAAD(authenticated)
-    decipher.setAuthTag(sealed.subarray(-TAG_BYTES))
-    const clear = decipher.update(sealed.subarray(0, -TAG_BYTES))
+    const clear = this.#take(size - TAG_BYTES).map(part => decipher.update(part))
+    decipher.setAuthTag(Buffer.concat(this.#take(TAG_BYTES)))
     try {
       decipher.final()
     } catch {
       throw damaged(this.#backupId, `frame ${this.#frame} does not open`)
     }
     this.#frame += 1
-    this.push(clear)
+    for (const part of clear) this.push(part)
   }
 }
 

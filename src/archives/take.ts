@@ -40,13 +40,13 @@ export async function takeBackup(
     expectedOf(parts, tenantId)
   ])
   if (!tenant) throw new SaasctlError('TENANT_NOT_FOUND', `The catalog has no tenant ${tenantId}.`)
-  await removeObjects(store, tenantId, id)
+  // The first attempt has none before it.
+  if (wish.epoch > 1) await removeObjects(store, tenantId, id)
   const names = objectsOf(tenantId, id, wish.epoch)
   const takenAt = new Date()
   try {
     const owner = await parts.logins.credentials('owner')
-    // Nothing migrates a tenant while it is backed up: what is applied now is what the dump will hold.
-    const applied = await parts.engine.appliedMigrations(parts.access, database.name, owner)
+    const template = await templateOf(parts, tenant)
     const dump = await parts.engine.dump(parts.access, database.name, owner, { signal, path: tools.path })
     const archived = await writeArchive(dump.stream, {
       store,
@@ -58,7 +58,7 @@ export async function takeBackup(
       onBytes: transferProgress(progress, expected)
     })
     const facts = await dump.facts
-    const manifest = await describe(parts, { id, tenant, takenAt, archived, facts, applied })
+    const manifest = describe(parts, { id, tenant, takenAt, archived, facts, template })
     await store.put(names.manifest, Readable.from([sealManifest(key, manifest)]), { signal })
     return made(manifest, names.manifest, key)
   } catch (error) {
@@ -86,16 +86,22 @@ interface Taken {
   takenAt: Date
   archived: Archived
   facts: DumpFacts
-  applied: Array<{ name: string }>
+  template: { version: number; checksums: Map<string, string> }
 }
 
-async function describe(parts: DatabaseParts, taken: Taken): Promise<Manifest> {
-  const { tools, database, server } = parts
-  const { tenant, archived, facts } = taken
+async function templateOf(
+  { tools, database, server }: DatabaseParts,
+  tenant: PlacedTenant
+): Promise<Taken['template']> {
   const [template, checksums] = await Promise.all([
     templateById(tools.catalog, database.templateId),
     knownChecksums(tools.catalog, tenant.template, server.engine)
   ])
+  return { version: template?.version ?? 0, checksums }
+}
+
+function describe({ database, server }: DatabaseParts, taken: Taken): Manifest {
+  const { tenant, archived, facts, template } = taken
   const { name, bytes, sha256, salt, compression } = archived
   return {
     v: 1,
@@ -108,7 +114,7 @@ async function describe(parts: DatabaseParts, taken: Taken): Promise<Manifest> {
       displayName: tenant.displayName,
       plan: tenant.plan,
       template: tenant.template,
-      templateVersion: template?.version ?? 0,
+      templateVersion: template.version,
       labels: tenant.labels,
       region: tenant.region
     },
@@ -125,9 +131,9 @@ async function describe(parts: DatabaseParts, taken: Taken): Promise<Manifest> {
     object: { name, bytes, sha256, salt },
     rows: facts.rows,
     fingerprint: facts.fingerprint,
-    migration: taken.applied.at(-1)?.name ?? null,
+    migration: facts.migrations.at(-1)?.name ?? null,
     migrationsChecksum: database.migrationsChecksum,
-    migrations: taken.applied.map(({ name }) => ({ name, checksum: checksums.get(name) ?? null }))
+    migrations: facts.migrations.map(({ name }) => ({ name, checksum: template.checksums.get(name) ?? null }))
   }
 }
 

@@ -2,14 +2,7 @@ import { takeBackObjects } from '../archives/names.js'
 import { takeBackup } from '../archives/take.js'
 import { tenantEvent } from '../catalog/audit.js'
 import { retrySoon } from '../catalog/backup-schedule.js'
-import {
-  type BackupReason,
-  completeBackup,
-  failBackup,
-  insertBackup,
-  type MadeBackup,
-  setBackupOperation
-} from '../catalog/backups.js'
+import { type BackupReason, completeBackup, failBackup, insertBackup, type MadeBackup } from '../catalog/backups.js'
 import type { Transaction } from '../catalog/catalog.js'
 import type { OperationRow } from '../catalog/operations.js'
 import { type DatabaseParts, gather } from '../databases/work.js'
@@ -108,11 +101,11 @@ export async function backupTenant(context: Context, slug: string, options: Back
       id,
       tenantId: tenant.id,
       databaseId,
+      operationId: operation.id,
       reason,
       store,
       keepSeconds: options.keepSeconds ?? null
     })
-    await setBackupOperation(tx, id, operation.id)
     tx.audit(tenantEvent(tenant.id, 'tenant.backup', { backup: id, reason, store }))
     return operation
   })

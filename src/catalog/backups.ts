@@ -44,20 +44,24 @@ const columns = `b.id, b.tenant_id as "tenantId", b.database_id as "databaseId",
 /** Of a query for `ListedBackup`: the backup is `b`. */
 export const listedBackups = `select ${columns}, t.slug from saasctl.backup b join saasctl.tenant t on t.id = b.tenant_id`
 
-export type NewBackup = Pick<BackupRow, 'id' | 'tenantId' | 'databaseId' | 'reason' | 'store'> & {
+export type NewBackup = Pick<BackupRow, 'id' | 'tenantId' | 'databaseId' | 'operationId' | 'reason' | 'store'> & {
   keepSeconds?: number | null
 }
 
 export async function insertBackup(q: Queryable, backup: NewBackup): Promise<void> {
   await q.query(
-    `insert into saasctl.backup (id, tenant_id, database_id, reason, store, expires_at)
-     values ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))`,
-    [backup.id, backup.tenantId, backup.databaseId, backup.reason, backup.store, backup.keepSeconds ?? null]
+    `insert into saasctl.backup (id, tenant_id, database_id, operation_id, reason, store, expires_at)
+     values ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))`,
+    [
+      backup.id,
+      backup.tenantId,
+      backup.databaseId,
+      backup.operationId,
+      backup.reason,
+      backup.store,
+      backup.keepSeconds ?? null
+    ]
   )
-}
-
-export async function setBackupOperation(q: Queryable, id: string, operationId: string): Promise<void> {
-  await q.query('update saasctl.backup set operation_id = $2 where id = $1', [id, operationId])
 }
 
 export async function backupById(q: Queryable, id: string): Promise<ListedBackup | undefined> {

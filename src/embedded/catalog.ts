@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { chmod, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createCatalogLogin } from '../catalog/credentials.js'
@@ -12,7 +13,7 @@ export function embeddedAdminUrl(server: EmbeddedServer): string {
 
 /**
  * The control login's way into the embedded catalog. The login is made at first use, after migrating, and kept in a file of
- * mode 0600 beside the data; the data and the file live and die together.
+ * mode 0600 beside the data, with what names the cluster that it opens.
  */
 export async function embeddedCatalogUrl(
   home: string,
@@ -21,15 +22,21 @@ export async function embeddedCatalogUrl(
 ): Promise<string> {
   const file = join(home, 'catalog-login.json')
   const kept = await read(file)
-  if (kept?.madeFor === server.dataDir) return url(server, server.catalog.database, kept.login, kept.password)
+  const madeFor = clusterOf(server)
+  if (kept?.madeFor === madeFor) return url(server, server.catalog.database, kept.login, kept.password)
   report('Making the catalog (once).')
   await migrateCatalog(embeddedAdminUrl(server))
   const made = new URL(
     (await createCatalogLogin(embeddedAdminUrl(server), 'control', { name: 'embedded', proof: 'asserted' })).url
   )
-  const login = { login: made.username, password: made.password, madeFor: server.dataDir }
+  const login = { login: made.username, password: made.password, madeFor }
   await write(file, login)
   return url(server, server.catalog.database, login.login, login.password)
+}
+
+/** Names the cluster: one that was made after a reset lies in the same folder, and only its owner's password is another. */
+function clusterOf({ catalog }: EmbeddedServer): string {
+  return createHash('sha256').update(catalog.owner.password.reveal()).digest('hex')
 }
 
 interface KeptLogin {

@@ -20,6 +20,8 @@ export interface DumpFacts {
   rows: Record<string, number>
   /** Of the schema in the dump, as `OwnerSession.fingerprint` gives it after a restore. */
   fingerprint: string
+  /** What of the ledger of migrations is in the dump, in its order. */
+  migrations: Array<{ name: string }>
 }
 
 export interface DumpOptions {

@@ -2,7 +2,7 @@ import { tenantEvent } from '../catalog/audit.js'
 import { SaasctlError } from '../errors.js'
 import type { Context } from '../operations/kind.js'
 import { mustFindExport } from './create.js'
-import { landStream, refuseExisting } from './target.js'
+import { landStream, type Place, refuseExisting, removeHalves } from './target.js'
 
 /** Copies an export from the store into a new file, and the trail says who did. EXPORT_NOT_FOUND when it has expired. */
 export async function downloadExport(
@@ -22,8 +22,13 @@ export async function downloadExport(
   const content = await (await stores.open(found.store)).get(found.object)
   const event = tenantEvent(found.tenantId, 'export.download', { export: id })
   await catalog.transaction(actor, async tx => tx.audit(event))
-  const { bytes, sha512 } = await landStream(stores, { kind: 'file', path }, id, content, async () => {
-    if (content.errored) throw content.errored
-  })
-  return { id, file: path, bytes, sha512 }
+  const place: Place = { kind: 'file', path }
+  try {
+    const { bytes, sha512 } = await landStream(stores, place, id, content, async () => {
+      if (content.errored) throw content.errored
+    })
+    return { id, file: path, bytes, sha512 }
+  } finally {
+    await removeHalves(place, id)
+  }
 }

@@ -40,13 +40,20 @@ export function containerOf(name: string): Container {
   })
 }
 
-/** Refuses what is there already: nothing is written over. */
+/** Refuses what is there already: nothing is written over; and what is to be in a folder that is not there. */
 export async function refuseExisting(path: string): Promise<void> {
-  const there = await lstat(path).then(
-    () => true,
-    () => false
-  )
-  if (!there) return
+  const isThere = (name: string) =>
+    lstat(name).then(
+      () => true,
+      () => false
+    )
+  if (!(await isThere(path))) {
+    const folder = dirname(path)
+    if (await isThere(folder)) return
+    throw new SaasctlError('INVALID_INPUT', `There is no folder ${folder} for ${basename(path)}.`, {
+      hint: 'Make it, or name another file.'
+    })
+  }
   throw new SaasctlError('INVALID_INPUT', `${path} is there already, and is not written over.`, {
     hint: 'Name another file.'
   })

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { lstat, open, opendir } from 'node:fs/promises'
+import { lstat, open, readdir } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { quoteInput } from '../names.js'
 import { type Entry, Names, refused } from './unpack-rules.js'
@@ -9,7 +9,7 @@ import { zipEntries } from './unpack-zip.js'
 /** What kind of export a file is by its first bytes, whatever it is called. */
 export async function kindOf(path: string): Promise<'folder' | 'tar.gz' | 'zip'> {
   const there = await lstat(path).catch(() => undefined)
-  if (!there) throw refused(`There is no ${path}`, 'Name the file or folder of an export.')
+  if (!there) throw refused(`There is no file or folder ${path}`, 'Name the file or folder of an export.')
   if (there.isDirectory()) return 'folder'
   if (!there.isFile()) throw refused(`${path} is neither a file nor a folder`, 'Name the file or folder of an export.')
   const head = await headOf(path)
@@ -44,8 +44,9 @@ async function headOf(path: string): Promise<Buffer> {
   }
 }
 
+/** Not `opendir`: with `recursive`, that of Node 20 leaves out files of folders that hold more than 32. */
 async function* folderEntries(root: string): AsyncGenerator<Entry> {
-  for await (const found of await opendir(root, { recursive: true })) {
+  for (const found of await readdir(root, { recursive: true, withFileTypes: true })) {
     const path = join(found.parentPath, found.name)
     const name = path
       .slice(root.length)

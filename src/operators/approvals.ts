@@ -36,7 +36,7 @@ export async function askApproval(
   wish: { action: string; tenantId: string; input?: Record<string, Json>; reason: string },
   check: (tx: Transaction) => Promise<unknown>
 ): Promise<NamedApproval> {
-  const requestedBy = provenOperator(context, wish.action)
+  const requestedBy = provenOperator(context, nameOf(wish.action))
   const id = uuidv7()
   try {
     await context.catalog.transaction(context.actor, async tx => {
@@ -46,9 +46,13 @@ export async function askApproval(
     })
   } catch (error) {
     if (!violates(error, 'approval_pending')) throw error
-    throw new SaasctlError('APPROVAL_STATE', `${wish.action} is asked for already and waits for a second operator.`, {
-      hint: 'See it with "saasctl approval list".'
-    })
+    throw new SaasctlError(
+      'APPROVAL_STATE',
+      `${nameOf(wish.action)} is asked for already and waits for a second operator.`,
+      {
+        hint: 'See it with "saasctl approval list".'
+      }
+    )
   }
   return mustFind(await approvalById(context.catalog, id), id)
 }
@@ -84,7 +88,7 @@ async function decide<T>(
   status: 'approved' | 'rejected',
   then: (tx: Transaction, approval: NamedApproval) => Promise<T>
 ): Promise<T> {
-  const decidedBy = provenOperator(context, 'a decision')
+  const decidedBy = provenOperator(context, 'A decision')
   return context.catalog.transaction(context.actor, async tx => {
     const approval = mustFind(isUuid(id) ? await lockApproval(tx, id) : undefined, id)
     checkPending(approval)
@@ -101,7 +105,7 @@ async function decide<T>(
 function checkPending({ id, status, action, decider }: NamedApproval): void {
   if (status === 'pending') return
   const what = status === 'expired' ? 'was not decided in time' : `was ${status} by ${decider}`
-  throw new SaasctlError('APPROVAL_STATE', `Request ${id} for ${action} ${what}.`, {
+  throw new SaasctlError('APPROVAL_STATE', `Request ${id} (${action}) ${what}.`, {
     hint: 'Ask again where it is still wanted.'
   })
 }
@@ -117,6 +121,14 @@ function checkSecond(approval: NamedApproval, decidedBy: string, status: 'approv
     hint: 'Reject it; ask for it yourself where it is wanted, and let another admin approve.'
   })
 }
+
+const names: Record<string, string> = {
+  'hold.set': 'A legal hold',
+  'hold.release': 'The end of a legal hold',
+  'tenant.erase': 'An erasure'
+}
+
+const nameOf = (action: string): string => names[action] ?? action
 
 /** Two-person rules count proven operators only: a name that is merely asserted could be anybody’s. */
 function provenOperator({ actor }: Context, what: string): string {

@@ -120,10 +120,11 @@ export async function backupToRestore(context: Context, slug: string, id: string
 async function chosenBackup(q: Queryable, tenant: PlacedTenant, id: string | undefined): Promise<BackupRow> {
   const backup = await (id === undefined ? latestBackup(q, tenant.id) : backupById(q, id))
   if (!backup) {
-    const what = id === undefined ? `Tenant ${tenant.slug} has no backup.` : `There is no backup ${quoteInput(id)}.`
-    throw new SaasctlError('BACKUP_NOT_FOUND', what, {
-      hint: `See what there is with "saasctl backup list ${tenant.slug}".`
-    })
+    const [what, hint] =
+      id === undefined
+        ? [`Tenant ${tenant.slug} has no backup.`, `Make one with "saasctl tenant backup ${tenant.slug}".`]
+        : [`There is no backup ${quoteInput(id)}.`, `See what there is with "saasctl backup list ${tenant.slug}".`]
+    throw new SaasctlError('BACKUP_NOT_FOUND', what, { hint })
   }
   if (backup.tenantId !== tenant.id) {
     throw new SaasctlError('NOT_ALLOWED', `Backup ${backup.id} is of another tenant than ${tenant.slug}.`, {

@@ -36,6 +36,7 @@ export async function startRollout(
   { allow = [] }: { allow?: string[] } = {}
 ): Promise<Rollout> {
   const planned = await mustFindRollout(context.catalog, id)
+  if (planned.status !== 'planned') throw notRunning(planned, 'started')
   const schemas = await schemasOf(context, planned.template)
   checkFiles(schemas, planned.files, id)
   checkFindings(planned.findings as unknown as RolloutFinding[], allow, id)
@@ -93,12 +94,15 @@ export async function abortRollout(context: Context, id: string): Promise<Rollou
   })
 }
 
+const retryable = ['failed', 'braked', 'paused']
+
 /** Takes only the targets that failed, once more. */
 export async function retryRollout(context: Context, id: string): Promise<Rollout> {
   const planned = await mustFindRollout(context.catalog, id)
+  if (!retryable.includes(planned.status)) throw notRunning(planned, 'retried')
   checkFiles(await schemasOf(context, planned.template), planned.files, id)
   return change(context, id, 'retry', async (tx, rollout) => {
-    if (!['failed', 'braked', 'paused'].includes(rollout.status)) throw notRunning(rollout, 'retried')
+    if (!retryable.includes(rollout.status)) throw notRunning(rollout, 'retried')
     await checkOverlap(tx, id)
     if ((await retryFailed(tx, id, rollout.wave)) === 0) {
       throw new SaasctlError('ROLLOUT_STATE', `Rollout ${id} has no target that failed.`, {

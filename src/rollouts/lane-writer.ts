@@ -38,9 +38,12 @@ export class LaneWriter {
   }
 
   /** A failure is written at once: the brakes must not act a quarter of a second late, when a hundred more have begun. */
+  get urgent(): boolean {
+    return this.#finished.some(({ status }) => status === 'failed')
+  }
+
   async writeIfDue(): Promise<void> {
-    const failed = this.#finished.some(({ status }) => status === 'failed')
-    if (failed || performance.now() - this.#writtenAt >= WRITE_MS) await this.write()
+    if (this.urgent || performance.now() - this.#writtenAt >= WRITE_MS) await this.write()
   }
 
   async write(): Promise<void> {

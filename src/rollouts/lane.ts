@@ -50,6 +50,8 @@ class Crew {
   readonly #queue: PQueue
   readonly #waiting = new Map<string, HeldTarget>()
   readonly #fingerprints: Fingerprints = new Map()
+  /** Taken and not over yet, waiting ones included; the queue counts one as at work a moment longer. */
+  #open = 0
   /** What stops the lane: it was taken over, or its server is gone. */
   #failure: SaasctlError | undefined
   #ring: () => void = () => {}
@@ -87,8 +89,9 @@ class Crew {
     await this.#work.readLogins(targets)
     for (const target of targets) this.#add(target)
     if (this.#queue.size + this.#queue.pending > 0) {
-      if (targets.length < wanted && !(await mayGoOn(tools.catalog, lane))) return false
-      await this.#nextFinished()
+      const short = targets.length < wanted
+      if (short && !(await mayGoOn(tools.catalog, lane))) return false
+      await this.#nextFinished(short ? 0 : this.#ahead / 2)
       return true
     }
     await this.#writer.write()
@@ -108,6 +111,7 @@ class Crew {
 
   #add(target: HeldTarget): void {
     this.#waiting.set(target.tenantId, target)
+    this.#open += 1
     void this.#queue.add(async () => {
       this.#waiting.delete(target.tenantId)
       const begun = performance.now()
@@ -122,18 +126,26 @@ class Crew {
       }
       this.#work.forget(target)
       this.#usualMs += (performance.now() - begun - this.#usualMs) / 8
+      this.#open -= 1
       this.#ring()
     })
   }
 
-  /** Until the queue has room again, or it is time to write. */
-  async #nextFinished(): Promise<void> {
+  /**
+   * Until no more than so many wait, or it is time to write. Where nothing more was due, all at work are waited for: the
+   * catalog would be asked twice for each of the last ones, to give nothing.
+   */
+  async #nextFinished(waiting: number): Promise<void> {
     const until = performance.now() + WRITE_MS
     do {
       const rung = new Promise<void>(resolve => {
         this.#ring = resolve
       })
       await Promise.race([rung, sleep(WRITE_MS)])
-    } while (this.#queue.size > this.#ahead / 2 && !this.#failure && performance.now() < until)
+    } while (this.#isAbove(waiting) && !this.#failure && !this.#writer.urgent && performance.now() < until)
+  }
+
+  #isAbove(waiting: number): boolean {
+    return (waiting === 0 ? this.#open : this.#queue.size) > waiting
   }
 }

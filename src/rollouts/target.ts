@@ -7,9 +7,9 @@ import type { LaneWork } from './lane-work.js'
 
 /**
  * What the schema's fingerprint became, by what it was and what was applied: the same files on the same schema give the same,
- * and taking one costs more than most migrations (9 ms a database against 5).
+ * and taking one costs more than most migrations (9 ms a database against 5). Those that begin together wait for one of them.
  */
-export type Fingerprints = Map<string, string>
+export type Fingerprints = Map<string, Promise<string>>
 
 /** Migrates one target, whatever happens; gives what became of it. */
 export async function workTarget(work: LaneWork, target: HeldTarget, fingerprints: Fingerprints): Promise<Finished> {
@@ -128,9 +128,13 @@ async function fingerprintOf(
 ): Promise<string> {
   if (target.fingerprint === null) return inside.fingerprint()
   const key = `${target.fingerprint}/${target.migrationsChecksum}/${now}`
-  const known = fingerprints.get(key) ?? (await inside.fingerprint())
-  fingerprints.set(key, known)
-  return known
+  const first = fingerprints.get(key)
+  // Whatever went wrong with another's session, this one may still be asked.
+  if (first) return first.catch(() => inside.fingerprint())
+  const taking = inside.fingerprint()
+  fingerprints.set(key, taking)
+  taking.catch(() => fingerprints.delete(key))
+  return taking
 }
 
 const gone = ({ slug, tenantStatus }: HeldTarget) =>

@@ -40,12 +40,11 @@ export async function certificateOf(
   keys: KeyStore,
   { tenantId, approvalId, databaseId }: { tenantId: string; approvalId: string; databaseId: string | null }
 ): Promise<Certificate> {
-  const [approval, head, { incarnation }, { sign, keyId }] = await Promise.all([
-    approvalById(tx, approvalId),
-    chainHead(tx, tenantChain(tenantId)),
-    readInstance(tx),
-    signer(keys)
-  ])
+  // One after the other: they share the transaction's connection.
+  const approval = await approvalById(tx, approvalId)
+  const head = await chainHead(tx, tenantChain(tenantId))
+  const { incarnation } = await readInstance(tx)
+  const { sign, keyId } = await signer(keys)
   const [clock] = await tx.query<{ now: Date }>(`select date_trunc('milliseconds', clock_timestamp()) as now`)
   const body = canonical({
     type: 'saasctl erasure certificate',

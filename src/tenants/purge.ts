@@ -1,7 +1,7 @@
 import { takeBackObjects } from '../archives/names.js'
 import { takeBackup } from '../archives/take.js'
 import { tenantEvent } from '../catalog/audit.js'
-import { completeBackup, failBackup, insertBackup, type MadeBackup, setBackupOperation } from '../catalog/backups.js'
+import { completeBackup, failBackup, insertBackup, type MadeBackup } from '../catalog/backups.js'
 import { unplace } from '../catalog/databases.js'
 import { forgetHostnames } from '../catalog/hostnames.js'
 import { putPurgeOff, quarantineSlug, setTenantStatus, type TenantStatus, tenantsToPurge } from '../catalog/tenants.js'
@@ -144,8 +144,15 @@ export async function purgeTenant(context: Context, slug: string, options: Purge
     if (backupId !== null) {
       const { databaseId } = operation.input as unknown as TenantInput
       const keepSeconds = context.grace.finalBackupSeconds
-      await insertBackup(tx, { id: backupId, tenantId: tenant.id, databaseId, reason: 'final', store, keepSeconds })
-      await setBackupOperation(tx, backupId, operation.id)
+      await insertBackup(tx, {
+        id: backupId,
+        tenantId: tenant.id,
+        databaseId,
+        operationId: operation.id,
+        reason: 'final',
+        store,
+        keepSeconds
+      })
     }
     return operation
   })

@@ -76,5 +76,6 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal(reset.code, 0, reset.stdout + reset.stderr)
     t.match(await json(['dev', 'status']), { state: 'absent' })
     t.equal((await run(['dev', 'reset', '--confirm', 'local'])).code, 0, 'a second time is OK')
+    t.same(await json(['tenant', 'list']), [], 'the next command begins from nothing')
   })
 }

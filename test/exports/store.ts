@@ -51,6 +51,10 @@ async function stored(t: Test, { saasctl }: ControlPlane) {
   const got = await downloadExport(saasctl, id, file)
   t.equal(got.sha512, row.sha512)
   t.match(await verifyExport(file), { intact: true, says: { export: id } })
+  t.notOk(
+    (await readdir(saasctl.config.home)).some(name => name.startsWith('.fetched')),
+    'and nothing beside it'
+  )
   t.match(
     await downloadExport(saasctl, id, file).catch(asSaasctlError),
     { code: 'INVALID_INPUT' },

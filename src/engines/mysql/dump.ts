@@ -53,8 +53,8 @@ export async function dump(
     const after = await look()
     if (after.fingerprint !== before.fingerprint || after.head !== before.head) throw changed(database)
     for (const statement of statements.end().statements) counted.look(statement)
-    const { version: serverVersion, fingerprint } = before
-    return { format: SCRIPT, tool: name, serverVersion, rows: counted.rows, fingerprint }
+    const { version: serverVersion, fingerprint, migrations } = before
+    return { format: SCRIPT, tool: name, serverVersion, rows: counted.rows, fingerprint, migrations }
   }
   return toolStream({
     format: SCRIPT,
@@ -73,8 +73,9 @@ async function lookAt(server: ServerAddress, database: string, owner: Credential
   const session = await connect(server, { database, as: owner, programName: 'saasctl/dump' })
   try {
     const fingerprint = await fingerprintOf(session)
-    const head = headLine(database, await applied(session))
-    return { flavour: session.flavour, version: session.version, fingerprint, head }
+    const migrations = await applied(session)
+    const head = headLine(database, migrations)
+    return { flavour: session.flavour, version: session.version, fingerprint, migrations, head }
   } finally {
     session.leave()
   }

@@ -11,7 +11,7 @@ import { Moment } from './moment.js'
 import { namesOf } from './names.js'
 import { ownedByApp } from './owned-by-app.js'
 import { shell } from './shell.js'
-import { findDumpTool, installHint, missing } from './tools.js'
+import { findDumpTools, fittingTool, installHint, missing } from './tools.js'
 
 export interface Dumping {
   database: string
@@ -29,10 +29,10 @@ export async function dump(
   { signal, path }: DumpOptions
 ): Promise<Dump> {
   signal.throwIfAborted()
-  const moment = await Moment.hold(server, database, owner)
+  const [moment, tools] = await Promise.all([Moment.hold(server, database, owner), findDumpTools(path)])
   try {
     if (await ownedByApp(moment.session)) await lend(namesOf(databaseIdOf(database) ?? ''))
-    const tool = await findDumpTool(path, moment.session.major)
+    const tool = fittingTool(tools, moment.session.major)
     if (!tool) return await withoutTool(server, database, owner, { moment, signal })
     const { env, remove } = await environmentOf(server, database, owner)
     const child = startTool(tool.path, argumentsOf(moment.snapshot), env)

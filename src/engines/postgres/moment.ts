@@ -1,6 +1,8 @@
+import type { DumpFacts } from '../dump.js'
 import type { Credentials, ServerAddress } from '../engine.js'
 import { connect } from './connect.js'
 import { fingerprintOf } from './fingerprint.js'
+import { applied } from './ledger.js'
 import { rowsOf } from './rows.js'
 import type { Session } from './session.js'
 
@@ -37,9 +39,13 @@ export class Moment {
     }
   }
 
-  async facts(): Promise<{ rows: Record<string, number>; fingerprint: string }> {
+  async facts(): Promise<Pick<DumpFacts, 'rows' | 'fingerprint' | 'migrations'>> {
     this.#asking = true
-    const facts = { rows: await rowsOf(this.session), fingerprint: await fingerprintOf(this.session) }
+    const facts = {
+      rows: await rowsOf(this.session),
+      fingerprint: await fingerprintOf(this.session),
+      migrations: await applied(this.session)
+    }
     this.#asking = false
     return facts
   }

@@ -14,12 +14,15 @@ const FOLDERS: Folder[] = [
 
 export const majorOf = ({ version }: Tool): number => Number.parseInt(version, 10)
 
-/** The pg_dump that fits a server best: of its own major, or else the next newer one. Undefined when none is new enough. */
-export async function findDumpTool(path: string, serverMajor: number): Promise<Tool | undefined> {
-  const found = (await findTools(['pg_dump'], path, FOLDERS)).filter(tool =>
-    tool.printed.startsWith('pg_dump (Postgre')
-  )
-  const fitting = found.filter(tool => majorOf(tool) >= serverMajor)
+/** Every pg_dump of the machine. */
+export async function findDumpTools(path: string): Promise<Tool[]> {
+  const found = await findTools(['pg_dump'], path, FOLDERS)
+  return found.filter(tool => tool.printed.startsWith('pg_dump (Postgre'))
+}
+
+/** The one that fits a server best: of its own major, or else the next newer one. Undefined when none is new enough. */
+export function fittingTool(tools: Tool[], serverMajor: number): Tool | undefined {
+  const fitting = tools.filter(tool => majorOf(tool) >= serverMajor)
   return fitting.sort((a, b) => majorOf(a) - majorOf(b))[0]
 }
 

@@ -19,7 +19,7 @@ export class Bytes {
 
   /** Exactly so many bytes; without copying, when they came together. */
   async take(length: number): Promise<Buffer> {
-    if (this.#held.length - this.#at < length) await this.#fill(length)
+    if (this.#held.length - this.#at < length) return this.#across(length)
     const taken = this.#held.subarray(this.#at, this.#at + length)
     this.#at += length
     return taken
@@ -34,7 +34,7 @@ export class Bytes {
   /** Reads fields of unknown length: `read` is called again with more whenever it is `Short`. */
   async parse<Result>(read: (fields: Buffer) => { result: Result; length: number }): Promise<Result> {
     for (let wanted = 1; ; wanted = (this.#held.length - this.#at) * 2) {
-      await this.#fill(wanted, true)
+      while (this.#held.length - this.#at < wanted && (await this.#more())) {}
       try {
         const { result, length } = read(this.#held.subarray(this.#at))
         this.#at += length
@@ -46,20 +46,18 @@ export class Bytes {
     }
   }
 
-  async #fill(length: number, less = false): Promise<void> {
+  /** Copies what is asked for, and not the whole chunk that its end is in. */
+  async #across(length: number): Promise<Buffer> {
     const parts = [this.#held.subarray(this.#at)]
-    let there = parts[0]?.length ?? 0
-    while (there < length) {
+    for (let there = parts[0]?.length ?? 0; there < length; ) {
       const { value, done } = await this.#chunks.next()
-      if (done) {
-        if (less) break
-        throw damaged('it ends too early')
-      }
-      parts.push(value)
-      there += value.length
+      if (done) throw damaged('it ends too early')
+      this.#held = value
+      this.#at = Math.min(length - there, value.length)
+      parts.push(value.subarray(0, this.#at))
+      there += this.#at
     }
-    this.#held = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)
-    this.#at = 0
+    return Buffer.concat(parts)
   }
 
   async #more(): Promise<boolean> {

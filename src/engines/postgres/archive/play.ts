@@ -67,6 +67,8 @@ class Player {
   readonly #head: Head
   readonly #blocks: Blocks
   readonly #largeObjects: LargeObjects
+  /** Tables that hold rows themselves: what is partitioned hands them on. */
+  readonly #made: ReadonlySet<string>
   #accessMethod = ''
 
   constructor(session: Session, roles: Roles, head: Head, blocks: Blocks) {
@@ -75,6 +77,10 @@ class Player {
     this.#head = head
     this.#blocks = blocks
     this.#largeObjects = new LargeObjects(session, head.entries)
+    const made = head.entries.filter(
+      entry => entry.kind === 'TABLE' && isPlayed(entry) && !PARTITIONED.test(entry.definition)
+    )
+    this.#made = new Set(made.map(({ schema, tag }) => nameOf(schema, tag)))
   }
 
   async play(): Promise<void> {
@@ -90,7 +96,15 @@ class Player {
     if (!isPlayed(entry)) return entry.hasData ? await this.#blocks.skip(entry) : undefined
     if (!entry.hasData) return await this.#define(entry)
     if (entry.copy === null) return await this.#largeObjects.fill(this.#blocks.largeObjects(entry))
-    await this.#session.copyIn(entry.copy, await this.#blocks.rows(entry))
+    await this.#session.copyIn(this.#frozen(entry, entry.copy), await this.#blocks.rows(entry))
+  }
+
+  /**
+   * Rows of a table that this transaction has made are written as rows that everybody sees. Otherwise whoever reads them
+   * first looks each one up and writes every page again: counting them took three times as long.
+   */
+  #frozen({ schema, tag }: Entry, copy: string): string {
+    return this.#made.has(nameOf(schema, tag)) ? copy.replace(FROM_STDIN, ' FROM stdin WITH (FREEZE);\n') : copy
   }
 
   async #define(entry: Entry): Promise<void> {
@@ -115,6 +129,14 @@ class Player {
     this.#accessMethod = accessMethod
   }
 }
+
+const nameOf = (schema: string | null, tag: string) => JSON.stringify([schema, tag])
+
+/** A word of it may stand in a default or a comment too: then the table is filled as ever. */
+const PARTITIONED = /\bPARTITION BY\b/
+
+/** As every pg_dump ends the statement. */
+const FROM_STDIN = / FROM stdin;\n$/
 
 /** Kinds that have an owner of their own; a sequence of a column's goes with its table. */
 const OWNED = [

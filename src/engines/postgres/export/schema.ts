@@ -7,7 +7,7 @@ import { connect } from '../connect.js'
 import { environmentOf } from '../dump.js'
 import { scrub } from '../errors.js'
 import { SCHEMA } from '../furnish.js'
-import { findDumpTool, missing } from '../tools.js'
+import { findDumpTools, fittingTool, missing } from '../tools.js'
 
 /** pg_dump's text of the schema, without what the control plane keeps in it, owners and rights. */
 export async function schemaSql(
@@ -20,7 +20,7 @@ export async function schemaSql(
   const session = await connect(server, { database, as: owner, applicationName: 'saasctl/export' })
   const { major } = session
   session.leave()
-  const tool = await findDumpTool(path, major)
+  const tool = fittingTool(await findDumpTools(path), major)
   if (!tool) throw missing(major, `No pg_dump of ${major} or newer is on this machine.`)
   const { env, remove } = await environmentOf(server, database, owner)
   const rules = ['--schema-only', '--no-password', '--no-owner', '--no-privileges', '--no-tablespaces']
