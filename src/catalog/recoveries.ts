@@ -175,3 +175,8 @@ export async function putPurgesOff(q: Queryable, graceSeconds: number): Promise<
     [graceSeconds]
   )
 }
+
+/** What stands on a server with this revision is known from here on: it is never again taken for news. */
+export async function outrun(q: Queryable, tenantId: string, revision: number): Promise<void> {
+  await q.query('update saasctl.tenant set revision = greatest(revision, $2 + 1) where id = $1', [tenantId, revision])
+}

@@ -2,7 +2,7 @@ import { adoptCatalog } from '../catalog/adopt.js'
 import { tenantEvent } from '../catalog/audit.js'
 import { askForBindings } from '../catalog/bindings.js'
 import type { Transaction } from '../catalog/catalog.js'
-import { bringUpToDate, type ChangedTenant, putPurgesOff } from '../catalog/recoveries.js'
+import { bringUpToDate, type ChangedTenant, outrun, putPurgesOff } from '../catalog/recoveries.js'
 import { markDeleted, putPurgeOff, quarantineSlug } from '../catalog/tenants.js'
 import { asSaasctlError } from '../errors.js'
 import type { Context } from '../operations/kind.js'
@@ -88,6 +88,7 @@ async function catchUp(tx: Transaction, { grace }: Context, found: Discovery): P
     if (slug !== known.slug) await quarantineSlug(tx, known.slug, known.id, grace.slugSeconds)
     if (statusOf(status) === 'deleted' && known.status !== 'deleted')
       await markDeleted(tx, known.id, grace.deleteSeconds, true)
+    await outrun(tx, known.id, bound.tenant.revision)
     tx.audit(tenantEvent(known.id, 'tenant.caught-up', { before: known.slug, slug, status }))
   }
   for (const { known } of found.gone) {

@@ -36,8 +36,14 @@ async function keepBackup(context: Context, { store, object, keyId, manifest }: 
         profile: profileOf(plan)
       })
     }
-    const whose = { tenantId: tenant.id, databaseId: database.id, operationId: null }
-    await insertBackup(tx, { id, ...whose, reason: 'manual', store })
+    await insertBackup(tx, {
+      id,
+      tenantId: tenant.id,
+      databaseId: database.id,
+      operationId: null,
+      reason: 'manual',
+      store
+    })
     await completeBackup(tx, {
       id,
       object: manifest.object.name,

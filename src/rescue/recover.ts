@@ -3,7 +3,14 @@ import type { Transaction } from '../catalog/catalog.js'
 import { setDatabaseState, setSchema } from '../catalog/databases.js'
 import { violates } from '../catalog/errors.js'
 import { forgetLogins, loginsOf } from '../catalog/logins.js'
-import { placeAgain, reviveDatabase, reviveTenant, templateVersion, tenantOfDatabase } from '../catalog/recoveries.js'
+import {
+  outrun,
+  placeAgain,
+  reviveDatabase,
+  reviveTenant,
+  templateVersion,
+  tenantOfDatabase
+} from '../catalog/recoveries.js'
 import { lockTenant, markDeleted, setTenantStatus, type TenantStatus } from '../catalog/tenants.js'
 import { promiseLogins } from '../databases/logins.js'
 import { standing } from '../databases/plan-migrations.js'
@@ -24,6 +31,7 @@ interface RecoverInput extends TenantInput {
   /** What the tenant was when it was last written down. */
   status: 'active' | 'suspended' | 'deleted'
   since: string
+  revision: number
   template: string
   /** Whether the catalog has the tenant in another database: then that stays until this one was looked at. */
   moves: boolean
@@ -70,11 +78,12 @@ export const tenantRecover: Kind<RecoverInput, RecoverWork> = {
         )
       },
       commit: async (tx, { input, seen, database, server, tools }) => {
-        const { tenantId, databaseId, since, status } = input
+        const { tenantId, databaseId, since, status, revision } = input
         if (seen) await setSchema(tx, databaseId, seen)
         await placeAgain(tx, tenantId, databaseId, since)
         if (status === 'deleted') await markDeleted(tx, tenantId, tools.grace.deleteSeconds, true)
         else await setTenantStatus(tx, tenantId, status)
+        await outrun(tx, tenantId, revision)
         tx.audit(tenantEvent(tenantId, 'tenant.recovered', { database: database.name, server: server.name, status }))
       }
     }
@@ -129,7 +138,8 @@ export async function recoverTenant(
     }
     tx.audit(tenantEvent(tenantId, 'tenant.recover', { slug, database: name, server: server.name, moves }))
     const status = statusOf(tenant.status)
-    const input = { tenantId, databaseId, slug, status, since: bound.since, template: tenant.template, moves }
+    const { revision } = tenant
+    const input = { tenantId, databaseId, slug, status, revision, since: bound.since, template: tenant.template, moves }
     const { actor } = context
     return startOperation(tx, { kind: tenantRecover, input, subject: `tenant:${tenantId}`, tenantId, actor, claim })
   }

@@ -153,6 +153,9 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
   })
 
   await t.test('once is enough: the next look finds nothing, and doctor has no errors', async t => {
+    // Before anything was written beside it anew.
+    await renameTenant(rescued, 'pg-other', 'pg-again')
+    t.notOk((await planRescue(rescued)).some(({ found }) => found === 'changed'))
     await bindAll(rescued, wait)
     const left = (await planRescue(rescued)).filter(({ found }) => found !== 'gone')
     t.strictSame(left, [])
