@@ -106,7 +106,7 @@ async function byCommand(t: Test, { saasctl }: ControlPlane) {
   const copy = join(folder, 'changed.tar.gz')
   await writeFile(copy, Buffer.concat([await readFile(file), Buffer.from('x')]))
   t.match(await run(['export', 'verify', copy]), { code: 8, stderr: /changed\.tar\.gz/ })
-  t.match(await run(['export', 'verify', '/nowhere']), { code: 2, stderr: /There is no \/nowhere\./ })
+  t.match(await run(['export', 'verify', '/nowhere']), { code: 2, stderr: /no file or folder \/nowhere\./ })
   t.match(await run(['export', 'verify', file, '--key', file]), { code: 2, stderr: /Ed25519/ })
   t.strictSame((await readdir(folder)).sort(), ['audit.pem', 'changed.tar.gz'], 'no catalog was made for it')
   t.match(await run(['export', 'create', 'acme', '--format', 'xml']), { code: 2, stderr: /jsonl, csv/ })
