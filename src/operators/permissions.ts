@@ -65,10 +65,13 @@ export const permissions: Record<string, readonly Role[]> = {
   'migration check': working,
   'migration new': working,
   'rollout plan': working,
+  // The command is run by whoever works the rollout, on a worker's machine.
+  'rollout plan --gate': admins,
   'rollout list': looking,
   'rollout show': looking,
   'rollout status': looking,
   'rollout start': working,
+  'rollout start --gate': admins,
   'rollout watch': looking,
   'rollout pause': working,
   'rollout resume': working,

@@ -84,6 +84,8 @@ if (!(await skipWithoutPostgres(t))) {
       ['sign', 0, 'tenant', 'create', 'more'],
       ['sign', 4, 'tenant', 'suspend', 'acme'],
       ['olga', 4, 'tenant', 'delete', 'acme', '--now', '--confirm', 'acme'],
+      ['olga', 0, 'rollout', 'plan'],
+      ['olga', 4, 'rollout', 'plan', '--gate', './smoke.sh'],
       ['olga', 4, 'operator', 'create', 'eve', '--role', 'admin'],
       ['olga', 4, 'tenant', 'erase', 'acme', '--reason', 'x'],
       ['sam', 4, 'doctor', '--fix'],
