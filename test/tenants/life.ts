@@ -297,7 +297,7 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal(await status(tenant.id), 'purged')
     await t.rejects(create('mortal'), { code: 'SLUG_QUARANTINED' })
     const told = await actions(tenant.id)
-    t.strictSame(told.slice(-2), ['tenant.purge', 'tenant.purged'])
+    t.strictSame(told.slice(-3), ['tenant.purge', 'tenant.backed-up', 'tenant.purged'])
     await t.rejects(purgeTenant(saasctl, tenant.id, wait), { code: 'TENANT_STATE' })
   })
 
