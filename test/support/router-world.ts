@@ -10,6 +10,7 @@ import { proxyTo, type TcpProxy, through } from './proxy.js'
 import { routerApp } from './router-app.js'
 import { asSuperuser, controlLogin, startServer, type TestServer } from './servers.js'
 import { type TinyTemplate, tinyTemplate } from './tiny-template.js'
+import { durable } from './two-servers.js'
 
 /** A server of tenants, and the network between it and everybody else. */
 export interface TenantServer {
@@ -53,6 +54,8 @@ export async function routerWorld(): Promise<RouterWorld> {
     closers.push(() => template.remove())
     const plane = await controlPlane({
       addServer: false,
+      // It is killed, and what it said that it had committed must be there then.
+      config: durable,
       env: { ...template.env, SAASCTL_LEASE: '5s', SAASCTL_BEAT: '1s' }
     })
     closers.push(() => plane.close())
