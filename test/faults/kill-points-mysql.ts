@@ -14,5 +14,5 @@ await testKillPoints(
   stage,
   // No server of this engine copies a database by itself.
   kinds.names.filter(name => name !== 'tenant.clone.held'),
-  4
+  8
 )

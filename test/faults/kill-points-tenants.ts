@@ -11,5 +11,5 @@ await testKillPoints(
   t,
   stage,
   kinds.names.filter(name => name.startsWith('tenant.')),
-  3
+  6
 )

@@ -13,7 +13,7 @@ await testKillPoints(
   t,
   stage,
   kinds.names.filter(name => !name.startsWith('tenant.')),
-  3
+  6
 )
 
 t.test('every kind of operation there is has a scene to be killed in', async t => {
