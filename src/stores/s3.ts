@@ -10,13 +10,15 @@ import {
 import { Upload } from '@aws-sdk/lib-storage'
 import { s3Error } from './s3-error.js'
 import { objectName, objectPrefix, type PutOptions, type Range, type Store, type StoredObject } from './store.js'
-import { type Count, counting, destroyOnAbort, translated } from './streams.js'
+import { type Count, counting, destroyOnAbort, endedAfterAbort, translated } from './streams.js'
 
 const MEBIBYTE = 2 ** 20
 /** How long an aborted upload may take to give its parts up; what it leaves is swept later. */
 const PATIENCE_MS = 3_000
 /** S3 takes 10,000 parts. */
 const PARTS = 9_000
+/** How long an upload may take to hear that it is not wanted any more; what it leaves is swept. */
+const ABORT_MS = 10_000
 
 /**
  * A bucket, or a part of one. S3 shows an object when its last part was confirmed, never before; parts of uploads that
@@ -53,7 +55,7 @@ export class S3Store implements Store {
     const abandon = () => setTimeout(() => upload.abort(), PATIENCE_MS).unref()
     signal?.addEventListener('abort', abandon, { once: true })
     try {
-      await upload.done()
+      await endedAfterAbort(upload.done(), signal, ABORT_MS)
       return { bytes: count.bytes }
     } catch (error) {
       content.destroy()

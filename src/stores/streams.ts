@@ -47,3 +47,23 @@ export function destroyOnAbort(stream: Readable, signal: AbortSignal | undefined
   signal?.addEventListener('abort', abort, { once: true })
   return () => signal?.removeEventListener('abort', abort)
 }
+
+/**
+ * The work, given up so many milliseconds after an abort that it has not heard: a connection that says nothing more must not
+ * keep whoever wants to stop.
+ */
+export function endedAfterAbort<T>(work: Promise<T>, signal: AbortSignal | undefined, graceMs: number): Promise<T> {
+  if (!signal) return work
+  return new Promise((resolve, reject) => {
+    let late: NodeJS.Timeout | undefined
+    const abort = () => {
+      late = setTimeout(() => reject(new Error('It did not end when it was aborted.')), graceMs)
+    }
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => {
+      clearTimeout(late)
+      signal.removeEventListener('abort', abort)
+    })
+  })
+}
