@@ -79,6 +79,7 @@ async function stored(t: Test, { saasctl }: ControlPlane) {
 
 async function byCommand(t: Test, { saasctl }: ControlPlane) {
   const { run, folder } = await cli(t)
+  t.teardown(() => run(['dev', 'stop']))
   const file = join(saasctl.config.home, 'fetched.tar.gz')
   const key = join(folder, 'audit.pem')
   const [mine] = await signingKeys(saasctl.keys)
