@@ -263,7 +263,7 @@ if (!(await skipWithoutPostgres(t))) {
     const { publicKey, keyId: own } = await signer(keys)
     t.equal(keyId, own)
     t.ok(signedBy(publicKey, Buffer.from(body), signature))
-    for (const word of ['ada', 'grace', 'signed"', 'tester', 'asked for by']) t.notOk(body.includes(word), word)
+    t.notMatch(body, /\bada\b|grace|signed"|tester|asked for by/, 'as a word: an id may hold the letters of one')
     const said = JSON.parse(body)
     t.match(said, { tenant: id, requestedBy: ada.actor.operatorId, approvedBy: grace.actor.operatorId })
     t.match(said.notCovered.join('; '), /logs.*copies of the key store/)
@@ -315,7 +315,7 @@ if (!(await skipWithoutPostgres(t))) {
       (await everything()).filter(row => /canary-(?:leaving|reader|why)|BEGIN CERT/i.test(row)),
       []
     )
-    t.notMatch(body, /canary|leaving|reader|ada|grace|tester|@/, 'nor in the certificate')
+    t.notMatch(body, /canary|leaving|reader|\bada\b|grace|tester|@/, 'nor in the certificate')
     t.strictSame((await readdir(folder)).sort(), ['canary-leaving.zip.p7m', 'opened.zip', 'their.key', 'their.pem'])
   })
 
