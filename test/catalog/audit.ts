@@ -246,6 +246,18 @@ if (!(await skipWithoutPostgres(t))) {
     t.strictSame(await catalog.query('select 1 as one'), [{ one: 1 }], 'and the next one gets another connection')
   })
 
+  t.test('what fails at a file while the catalog is read is not said of the catalog', async t => {
+    const full = Object.assign(new Error('ENOENT: a folder was removed meanwhile'), { code: 'ENOENT' })
+    await t.rejects(
+      catalog.snapshot(async () => {
+        throw full
+      }),
+      full
+    )
+    const wrong = catalog.snapshot(snapshot => snapshot.query('select from nowhere'))
+    await t.rejects(wrong, { code: 'CATALOG_UNMIGRATED' })
+  })
+
   t.test('when the answer to a commit is lost, the error says that the change may be there', async t => {
     const proxy = await proxyTo(plane.server)
     t.teardown(() => proxy.close())
