@@ -14,6 +14,8 @@ import { proxyTo } from '../support/proxy.js'
 import { type S3Server, startS3 } from '../support/s3-server.js'
 import { scratch } from '../support/servers.js'
 
+const warnings: Error[] = []
+process.on('warning', warning => warnings.push(warning))
 const s3 = await startS3()
 t.teardown(() => s3.close())
 
@@ -201,6 +203,17 @@ await t.test('a bucket that is not there, or is somebody else’s, is refused in
   await t.rejects(store.put('one', Readable.from([Buffer.from('x')])), refused)
   const wrong = { ...accessTo(s3), accessKey: 'SOMEBODY' }
   await t.rejects((await openStore(`s3://${s3.bucket}`, wrong)).get('one'), { code: 'STORE_REFUSED' })
+})
+
+await t.test('what the library plans for Node is told to nobody', async t => {
+  t.strictSame(
+    warnings.filter(({ message }) => message.includes('AWS')),
+    []
+  )
+  t.notOk(
+    Object.keys(process.env).some(name => name.startsWith('AWS_SDK_JS')),
+    'and others are left as they were'
+  )
 })
 
 await t.test('reading stops when its reader does, without an error nobody catches', async t => {
