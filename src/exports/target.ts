@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { lstat, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { lstat, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { pipeline as connect, type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { syncFolder } from '../disk.js'
 import { SaasctlError } from '../errors.js'
 import { fileError } from '../stores/file-error.js'
 import { objectName, type Store, type Stores } from '../stores/store.js'
@@ -166,8 +167,3 @@ function openStore(stores: Stores, { url }: { url: string | null }): Promise<Sto
 }
 
 const addressOf = (path: string) => ({ store: pathToFileURL(dirname(path)).href, object: basename(path) })
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  await handle.sync().finally(() => handle.close())
-}
