@@ -1,10 +1,8 @@
 import { tenantEvent } from '../catalog/audit.js'
 import { setHeld } from '../catalog/replaced.js'
 import type { Step } from '../operations/kind.js'
+import { REQUESTS_MS } from '../tenants/suspend.js'
 import type { BesideWork } from './work.js'
-
-/** How long requests that are under way may go on; routers let nobody new in meanwhile, and give up idle connections. */
-export const REQUESTS_MS = 4_000
 
 /** Routers let nobody in any more. */
 export const hold: Step<BesideWork> = {
