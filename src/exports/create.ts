@@ -80,7 +80,7 @@ export async function createExport(
     await lockTenant(tx, tenant.id)
     const { databaseId, slug } = await mustHaveDatabase({ catalog: tx }, tenant.id)
     const operation = await startOperation<ExportInput>(tx, {
-      kind: exportCreate as unknown as Kind,
+      kind: exportCreate,
       input: { tenantId: tenant.id, databaseId, slug, exportId: row.id },
       subject: `tenant:${tenant.id}`,
       tenantId: tenant.id,

@@ -165,7 +165,7 @@ export async function importExport(
     await lockTenant(tx, tenant.id)
     const { databaseId } = (await findTenant(tx, tenant.id)) ?? tenant
     return startOperation<ImportInput>(tx, {
-      kind: exportImport as unknown as Kind,
+      kind: exportImport,
       input: { tenantId: tenant.id, databaseId: databaseId ?? '', slug: tenant.slug, file },
       subject: `tenant:${tenant.id}`,
       tenantId: tenant.id,
