@@ -82,18 +82,11 @@ export class Catalog implements Queryable {
    * When the commit's answer is lost the error says so: the change may or may not be there.
    */
   async transaction<T>(actor: Actor, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect().catch((error: unknown) => {
-      throw catalogError(error)
-    })
+    const client = await ours(this.#pool.connect())
     const events: AuditEvent[] = []
     const tx: Transaction = {
-      query: async <Row extends object>(sql: string, values?: unknown[]) => {
-        try {
-          return (await client.query<Row>(sql, values)).rows
-        } catch (error) {
-          throw catalogError(error)
-        }
-      },
+      query: async <Row extends object>(sql: string, values?: unknown[]) =>
+        (await ours(client.query<Row>(sql, values))).rows,
       audit: event => events.push(event)
     }
     let broken: Error | boolean | undefined
@@ -118,17 +111,16 @@ export class Catalog implements Queryable {
 
   /**
    * Reads at one moment, on a connection of one's own: for what is too much to hold in memory. Not one of the pool's, whose
-   * bound on an answer would end what is read slowly, and keep the process alive as long.
+   * bound on an answer would end what is read slowly, and keep the process alive as long. What `work` itself fails with, at a
+   * file or a store, is thrown as it is.
    */
   async snapshot<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
     const client = new pg.Client({ ...this.#connection })
     client.on('error', () => {})
     try {
-      await client.connect()
-      await client.query('begin transaction isolation level repeatable read read only')
+      await ours(client.connect())
+      await ours(client.query('begin transaction isolation level repeatable read read only'))
       return await work(snapshotOn(client))
-    } catch (error) {
-      throw catalogError(error)
     } finally {
       // In the middle of a stream that nobody reads on, this cuts the connection.
       await client.end()
@@ -143,9 +135,7 @@ export class Catalog implements Queryable {
     channel: string,
     { onNotice, onLost, answerTimeoutMs }: { onNotice(payload: string): void; onLost(): void; answerTimeoutMs: number }
   ): Promise<Ear> {
-    const client = await this.#pool.connect().catch((error: unknown) => {
-      throw catalogError(error)
-    })
+    const client = await ours(this.#pool.connect())
     let over = false
     const release = () => {
       if (over) return
@@ -160,13 +150,8 @@ export class Catalog implements Queryable {
     client.on('notification', message => onNotice(message.payload ?? ''))
     client.on('error', lost)
     client.on('end', lost)
-    const query = async <Row extends object>(text: string, values: unknown[] = []) => {
-      try {
-        return (await client.query<Row>({ text, values, ...{ query_timeout: answerTimeoutMs } })).rows
-      } catch (error) {
-        throw catalogError(error)
-      }
-    }
+    const query = async <Row extends object>(text: string, values: unknown[] = []) =>
+      (await ours(client.query<Row>({ text, values, ...{ query_timeout: answerTimeoutMs } }))).rows
     try {
       await query(`listen ${pg.escapeIdentifier(channel)}`)
     } catch (error) {
@@ -183,15 +168,27 @@ export class Catalog implements Queryable {
 
 function snapshotOn(client: pg.Client): Snapshot {
   return {
-    query: async <Row extends object>(sql: string, values?: unknown[]) => (await client.query<Row>(sql, values)).rows,
+    query: async <Row extends object>(sql: string, values?: unknown[]) =>
+      (await ours(client.query<Row>(sql, values))).rows,
     copy: async function* (sql) {
       const { to } = await import('pg-copy-streams')
       const stream = to(`copy (${sql}) to stdout (format binary)`)
       stream.on('error', () => {})
-      // Destroyed by whoever stops early it would wait for an end that does not come; its connection ends with the snapshot.
-      yield* client.query(stream).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+      try {
+        // Destroyed by whoever stops early it would wait for an end that does not come; its connection ends with the snapshot.
+        yield* client.query(stream).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+      } catch (error) {
+        throw catalogError(error)
+      }
     }
   }
+}
+
+/** What the driver fails with becomes an error of ours. */
+function ours<T>(answer: Promise<T>): Promise<T> {
+  return answer.catch((error: unknown) => {
+    throw catalogError(error)
+  })
 }
 
 const isAway = (error: unknown) => catalogError(error).code === 'CATALOG_UNREACHABLE'

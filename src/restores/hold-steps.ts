@@ -11,7 +11,7 @@ export const hold: Step<BesideWork> = {
   name: 'hold',
   commit: async (tx, { heldTenantId }) => {
     await setHeld(tx, heldTenantId, true)
-    tx.audit(tenantEvent(heldTenantId, 'tenant.hold'))
+    tx.audit(tenantEvent(heldTenantId, 'tenant.requests-held'))
   },
   undo: letGo
 }
@@ -31,6 +31,6 @@ export const holdSteps: ReadonlyArray<Step<BesideWork>> = [
 export async function letGo({ tools, operation, heldTenantId }: BesideWork): Promise<void> {
   await tools.catalog.transaction(operation.actor, async tx => {
     await setHeld(tx, heldTenantId, false)
-    tx.audit(tenantEvent(heldTenantId, 'tenant.release'))
+    tx.audit(tenantEvent(heldTenantId, 'tenant.requests-let-in'))
   })
 }

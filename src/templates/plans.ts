@@ -3,7 +3,7 @@ import { SaasctlError } from '../errors.js'
 import { quoteInput } from '../names.js'
 import type { Context } from '../operations/kind.js'
 import { loadPlans, type Plan } from './plan-files.js'
-import { applyPlan } from './register.js'
+import { applyPlan, type KeptPlan, profileOf } from './register.js'
 
 export interface PlanLine extends Plan {
   /** Counts the contents this plan has had; null when only the file knows it yet. */
@@ -55,10 +55,9 @@ export async function applyPlans(context: Context): Promise<AppliedPlan[]> {
   return context.catalog.transaction(context.actor, async tx => {
     const applied: AppliedPlan[] = []
     for (const plan of plans) {
-      const before = (await planByName(tx, plan.name))?.definition as Plan | undefined
+      const before = (await planByName(tx, plan.name)) as unknown as KeptPlan | undefined
       const changed = await applyPlan(tx, plan)
-      const limitsChanged =
-        changed && before !== undefined && JSON.stringify(before.limits) !== JSON.stringify(plan.limits)
+      const limitsChanged = before !== undefined && profileOf(before) !== profileOf({ definition: plan })
       applied.push({ name: plan.name, changed, limitsChanged })
     }
     return applied

@@ -91,6 +91,6 @@ export async function applyPlan(tx: Transaction, plan: Plan): Promise<boolean> {
 }
 
 /** The checksum of limits: a warm database made for one plan serves every plan with the same. */
-export function profileOf(plan: KeptPlan): string {
+export function profileOf(plan: Pick<KeptPlan, 'definition'>): string {
   return checksum({ ...plan.definition.limits }).slice(0, 16)
 }

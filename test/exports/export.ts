@@ -20,7 +20,9 @@ import t, { type Test } from 'tap'
 import { pack } from 'tar-stream'
 import { ZipFile } from 'yazl'
 import { canonical } from '../../src/canonical.js'
+import type { SnapshotTable } from '../../src/engines/snapshot.js'
 import { asSaasctlError } from '../../src/errors.js'
+import { fileNames } from '../../src/exports/datapackage.js'
 import { readPackage } from '../../src/exports/read-bag.js'
 import { entriesOf } from '../../src/exports/unpack.js'
 import { verifyExport } from '../../src/exports/verify.js'
@@ -36,6 +38,16 @@ await t.test('a folder is read whole, however many tables it has', async t => {
   const read = new Map<string, string>()
   for await (const { path, content } of entriesOf(folder)) read.set(path, String(await buffer(content)))
   t.same(read, new Map(names.map(name => [`data/tables/${name}`, name])))
+})
+
+await t.test('no table takes the name of another’s file, or of a part of it', t => {
+  const spaces = [null, 'public', 'x.'].flatMap(space =>
+    ['a', 'a-2', 'A', 'a..b', '..', '.a.'].map(name => ({ space, name }))
+  )
+  const names = [...fileNames(spaces as unknown as SnapshotTable[]).values()]
+  t.equal(new Set(names.map(name => name.toLowerCase())).size, spaces.length)
+  for (const name of names) t.match(name, /^(?!.*\.\.)[A-Za-z0-9_.]+$/)
+  t.end()
 })
 
 for (const engine of ['postgres', 'mysql'] as const) {
@@ -258,6 +270,19 @@ async function traps(t: Test, world: ExportWorld) {
   await writeFile(bomb, 'not an archive')
   t.match(await verifyExport(bomb).catch(asSaasctlError), { ...refused, message: /no export/ })
   t.match(await verifyExport('/nowhere').catch(asSaasctlError), refused)
+  const { file } = await world.make('acme', 'pointing')
+  const list = join(file, 'data/datapackage.json')
+  const said = await readFile(list, 'utf8')
+  for (const path of [
+    '../../../outside.jsonl',
+    '/etc/passwd',
+    'tables/../../outside',
+    ['tables/plain.jsonl', '../x']
+  ]) {
+    const { resources, ...rest } = JSON.parse(said)
+    await writeFile(list, JSON.stringify({ ...rest, resources: [{ ...resources[0], path }] }))
+    t.match(await readPackage(file).catch(asSaasctlError), refused, `a table in ${path}`)
+  }
 }
 
 async function encrypted(t: Test, world: ExportWorld) {

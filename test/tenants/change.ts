@@ -208,6 +208,13 @@ if (!(await skipWithoutPostgres(t))) {
       (await applyPlans(saasctl)).filter(({ limitsChanged }) => limitsChanged).map(({ name }) => name),
       ['small']
     )
+    plans.small.displayName = 'Small again'
+    await writeFile(file, JSON.stringify(plans))
+    t.match(
+      (await applyPlans(saasctl)).find(({ name }) => name === 'small'),
+      { changed: true, limitsChanged: false },
+      'another name is no other limits'
+    )
     t.strictSame(await limits('growing'), small, 'not by itself')
     await updateTenant(saasctl, 'growing', { plan: 'small' }, wait)
     t.match(await limits('growing'), { app: [6, 6] })
