@@ -6,6 +6,7 @@ import { Catalog } from './catalog/catalog.js'
 import { checkVersion, readInstance } from './catalog/instance.js'
 import { Closers } from './closers.js'
 import type { Config } from './config.js'
+import { KeepBound } from './databases/keep-bound.js'
 import type { EmbeddedServer } from './embedded/embedded.js'
 import type { EmbeddedMysql } from './embedded/mysql.js'
 import { engineRegistry } from './engines/registry.js'
@@ -47,9 +48,13 @@ export interface Saasctl extends Context {
 export async function open(config: Config, options: OpenOptions = {}): Promise<Saasctl> {
   const closers = new Closers()
   const report = options.report ?? (() => {})
+  let bound: KeepBound | undefined
   try {
     const { url: catalogUrl, embedded } = await wayIn(config, report)
-    const catalog = new Catalog(catalogUrl, { max: options.connections ?? 8 })
+    const catalog = new Catalog(catalogUrl, {
+      max: options.connections ?? 8,
+      onCommit: events => bound?.heard(events)
+    })
     closers.push(() => catalog.close())
     await checkCatalog(catalog, embedded, report)
     const engines = engineRegistry()
@@ -68,6 +73,9 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
         exportSeconds: config.exportKeep / 1000
       }
     }
+    const keepBound = new KeepBound(tools)
+    closers.push(() => keepBound.close())
+    bound = keepBound
     const operations = new Operations(tools, {
       owner: `${hostname()}:${process.pid}:${uuidv7()}`,
       leaseMs: config.lease,

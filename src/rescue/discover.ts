@@ -2,10 +2,10 @@ import { type Instance, readInstance } from '../catalog/instance.js'
 import { holdersOf, type KnownTenant, knownDatabaseStates, knownTenants, tenantsOn } from '../catalog/recoveries.js'
 import { listServers, type ServerRow } from '../catalog/servers.js'
 import { serverAccess } from '../databases/access.js'
+import { type BoundTenant, openBinding } from '../databases/binding.js'
 import { asSaasctlError } from '../errors.js'
 import { databaseIdOf } from '../names.js'
 import type { Context } from '../operations/kind.js'
-import { type BoundTenant, openBinding } from './binding.js'
 import { type FoundBackup, unknownBackups } from './manifests.js'
 
 /** A tenant's database that stands on a server, with whose it is. */
