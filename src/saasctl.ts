@@ -36,6 +36,8 @@ export interface Saasctl extends Context {
   /** The server that was started for it, when no catalog is configured. */
   embedded: EmbeddedServer | undefined
   catalogUrl: string
+  /** The catalog was put back from a backup and not declared the present one yet: what it believes may be over. */
+  rewound: boolean
   /** Who calls, and as what; a program asks the table of permissions with it. */
   caller: Caller
   close(): Promise<void>
@@ -56,7 +58,7 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
       onCommit: events => bound?.heard(events)
     })
     closers.push(() => catalog.close())
-    await checkCatalog(catalog, embedded, report)
+    const rewound = await checkCatalog(catalog, embedded, report)
     const engines = engineRegistry()
     closers.push(() => engines.close())
     const tools: Tools = {
@@ -93,7 +95,18 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
     const { actor } = caller
     const close = () => closers.close()
     const proof = token && tokenHash(token)
-    const saasctl = { ...tools, actor, caller, tokenHash: proof, operations, config, embedded, catalogUrl, close }
+    const saasctl = {
+      ...tools,
+      actor,
+      caller,
+      tokenHash: proof,
+      operations,
+      config,
+      embedded,
+      catalogUrl,
+      rewound,
+      close
+    }
     if (embedded) {
       await keep(saasctl, 'catalog', embedded)
       if (await hasEmbeddedMysql(config.home)) await addEmbeddedMysql(saasctl, report)
@@ -105,14 +118,19 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
   }
 }
 
-/** Refuses a catalog of another version; the embedded one is brought to ours, because nobody else looks after it. */
+/**
+ * Refuses a catalog of another version; the embedded one is brought to ours, because nobody else looks after it. Gives
+ * whether it was restored and is not adopted yet.
+ */
 async function checkCatalog(
   catalog: Catalog,
   embedded: EmbeddedServer | undefined,
   report: (sentence: string) => void
-): Promise<void> {
+): Promise<boolean> {
   try {
-    await checkVersion(await readInstance(catalog))
+    const instance = await readInstance(catalog)
+    await checkVersion(instance)
+    return instance.restoredAt !== null
   } catch (thrown) {
     const error = asSaasctlError(thrown)
     if (!embedded || (error.code !== 'CATALOG_BEHIND' && error.code !== 'CATALOG_UNMIGRATED')) throw error
@@ -122,6 +140,7 @@ async function checkCatalog(
       import('./catalog/migrate.js')
     ])
     await migrateCatalog(embeddedAdminUrl(embedded))
+    return (await readInstance(catalog)).restoredAt !== null
   }
 }
 

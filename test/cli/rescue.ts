@@ -83,6 +83,18 @@ if (!(await skipWithoutPostgres(t))) {
     const login = await run(['catalog', 'credentials', 'create', 'control'], { env })
     t.equal(login.code, 0, login.stderr)
     env['SAASCTL_CATALOG_URL'] = /^SAASCTL_CATALOG_URL=(.*)$/m.exec(login.stdout)?.[1] ?? ''
+    for (const words of [
+      'tenant suspend acme',
+      'tenant delete acme --now --confirm acme',
+      'doctor --fix',
+      'backup prune'
+    ]) {
+      const early = await run(words.split(' '), { env })
+      t.match(early, { code: 6, stderr: /is not adopted yet.*catalog adopt/s }, words)
+    }
+    const looked = await run(['tenant', 'list'], { env })
+    t.match(looked, { code: 0, stdout: /acme/ }, 'looking is allowed')
+    t.notMatch(looked.stderr, /operation resume/, 'and nobody is told to go on with what is over')
     const dry = await run(['catalog', 'adopt', '--dry-run'], { env })
     t.equal(dry.code, 0, dry.stderr)
     t.match(dry.stdout, /^back +bound +main/m)
