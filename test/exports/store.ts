@@ -126,7 +126,7 @@ async function bucket(t: Test, plane: ControlPlane) {
   t.match(await mustFindExport(saasctl, named.id), { status: 'ready', object: 'acme.zip', expiresAt: null })
   t.strictSame(await s3.uploads(), [])
   await s3.close()
-  const error = await createExport(saasctl, 'acme', usual, { wait: true, timeoutMs: 3_000 }).catch(asSaasctlError)
+  const error = await createExport(saasctl, 'acme', usual, { wait: true, timeoutMs: 500 }).catch(asSaasctlError)
   t.match(error, { code: /STORE_UNREACHABLE|STILL_RUNNING/ })
 }
 
