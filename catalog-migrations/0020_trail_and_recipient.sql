@@ -1,8 +1,9 @@
 -- Up Migration
 
--- The same event as before, in an eighth less of the server's time. Setting the search_path for a call made every
--- statement in it look names up anew: all names are qualified, operators and types too, so that no path leads elsewhere (a
--- test plants impostors in front of each). And five short statements start faster than one of eight nested ones.
+-- The same event as before, in a fifth less of the server's time. Setting the search_path for a call made every statement
+-- in it look names up anew: all names are qualified, operators and types too, so that no path leads elsewhere (a test plants
+-- impostors in front of each). Short statements start faster than one of eight nested ones. And the chain's head is locked
+-- by moving it on, if it is still what was read, instead of before.
 grant create on schema saasctl to saasctl_audit;
 set local role saasctl_audit;
 create or replace function saasctl.audit_append(chain text, actor text, proof text, action text, subject text, payload text,
@@ -22,21 +23,25 @@ begin
   loop
     select c.seq operator(pg_catalog.+) 1, c.hash,
         greatest(pg_catalog.date_trunc('milliseconds', pg_catalog.clock_timestamp()), c.at)
-      into seq, prev, written from saasctl.audit_chain c where c.chain operator(pg_catalog.=) $1 for update;
-    exit when found;
+      into seq, prev, written from saasctl.audit_chain c where c.chain operator(pg_catalog.=) $1;
+    if found then
+      body := pg_catalog.format('{"action":%s,"actor":{"login":%s,"name":%s,"proof":"%s"},"at":"%s","chain":%s,"payload":"%s","prev":"%s","seq":%s,"subject":%s,"v":1}',
+        pg_catalog.to_json($4), pg_catalog.to_json(session_user), pg_catalog.to_json($2), $3,
+        pg_catalog.to_char(pg_catalog.timezone('UTC', written), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), pg_catalog.to_json($1),
+        pg_catalog.encode(pg_catalog.sha256(pg_catalog.byteacat(salt, pg_catalog.convert_to($6, 'UTF8'))), 'hex'),
+        prev, seq, pg_catalog.to_json($5));
+      hash := pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(body, 'UTF8')), 'hex');
+      update saasctl.audit_chain c set seq = audit_append.seq, hash = audit_append.hash, at = written
+        where c.chain operator(pg_catalog.=) $1 and c.hash operator(pg_catalog.=) prev;
+      exit when found;
+    end if;
+    -- Somebody was faster, or the chain is new: wait until it is theirs no more, and be the next.
     insert into saasctl.audit_chain values ($1, 0, pg_catalog.repeat('0', 64), '-infinity') on conflict do nothing;
+    perform from saasctl.audit_chain c where c.chain operator(pg_catalog.=) $1 for update;
   end loop;
-  body := pg_catalog.format('{"action":%s,"actor":{"login":%s,"name":%s,"proof":"%s"},"at":"%s","chain":%s,"payload":"%s","prev":"%s","seq":%s,"subject":%s,"v":1}',
-    pg_catalog.to_json($4), pg_catalog.to_json(session_user), pg_catalog.to_json($2), $3,
-    pg_catalog.to_char(pg_catalog.timezone('UTC', written), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), pg_catalog.to_json($1),
-    pg_catalog.encode(pg_catalog.sha256(pg_catalog.byteacat(salt, pg_catalog.convert_to($6, 'UTF8'))), 'hex'),
-    prev, seq, pg_catalog.to_json($5));
-  hash := pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(body, 'UTF8')), 'hex');
   insert into saasctl.audit_event (chain, seq, at, action, body, hash)
     values ($1, audit_append.seq, written, $4, body, audit_append.hash);
   insert into saasctl.audit_payload (chain, seq, salt, payload) values ($1, audit_append.seq, salt, $6);
-  update saasctl.audit_chain c set seq = audit_append.seq, hash = audit_append.hash, at = written
-    where c.chain operator(pg_catalog.=) $1;
 end
 $function$;
 reset role;
