@@ -200,7 +200,7 @@ if (!(await skipWithoutPostgres(t))) {
     }
     const [event] = await catalog.query(
       `select p.payload::jsonb as payload from saasctl.audit_event e join saasctl.audit_payload p using (chain, seq)
-       where e.action = 'server.update' order by e.at desc limit 1`
+       where e.action = 'server.update' order by e.seq desc limit 1`
     )
     t.strictSame(event, { payload: { routerConnections: 150 } })
   })

@@ -33,12 +33,15 @@ export interface CatalogOptions {
   connectTimeoutMs?: number
   /** How long an answer may take, in milliseconds; 30,000. */
   answerTimeoutMs?: number
+  /** Told what was committed, after it was. */
+  onCommit?: (events: readonly AuditEvent[]) => void
 }
 
 /** The catalog database, as one login sees it. */
 export class Catalog implements Queryable {
   readonly #pool: pg.Pool
   readonly #connection: pg.ClientConfig
+  readonly #onCommit: (events: readonly AuditEvent[]) => void
 
   constructor(url: string, options: CatalogOptions = {}) {
     this.#connection = {
@@ -46,6 +49,7 @@ export class Catalog implements Queryable {
       application_name: options.applicationName ?? 'saasctl',
       connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000
     }
+    this.#onCommit = options.onCommit ?? (() => {})
     this.#pool = new pg.Pool({
       ...this.#connection,
       max: options.max ?? 4,
@@ -95,6 +99,7 @@ export class Catalog implements Queryable {
       const result = await work(tx)
       await append(tx, actor, events)
       await commit(client)
+      this.#onCommit(events)
       return result
     } catch (error) {
       // The server takes back by itself what a connection that is gone has not committed.

@@ -16,7 +16,7 @@ import type { Context, Kind } from '../operations/kind.js'
 import type { Follow } from '../operations/operations.js'
 import { startOperation } from '../operations/start.js'
 import { holds } from '../stores/store.js'
-import { fingerprintOf } from './encrypt.js'
+import { certificateIn, noCertificate } from './encrypt.js'
 import { type ExportInput, type ExportWork, openExport } from './export-work.js'
 import { makeExport } from './make.js'
 import type { Container } from './pack.js'
@@ -69,7 +69,8 @@ export async function createExport(
   wait: Follow & { wait: boolean }
 ): Promise<{ id: string; operationId: string; operation: OperationRow | undefined }> {
   await checkWish(context, wish)
-  const promised = { ...wish, id: uuidv7(), operationId: uuidv7(), actor: context.actor }
+  const certificate = wish.certificate === null ? null : certificateIn(wish.certificate)
+  const promised = { ...wish, certificate, id: uuidv7(), operationId: uuidv7(), actor: context.actor }
   if (!(await mayChange(context.catalog))) return ask(context, slug, promised)
   const tenant = await mustHaveDatabase(context, slug)
   const row = { ...promised, tenantId: tenant.id }
@@ -87,9 +88,8 @@ export async function createExport(
       actor: context.actor,
       claim
     })
-    await insertExport(tx, { ...row, operationId: operation.id })
-    const { masked, reason, certificate } = wish
-    const recipient = certificate === null ? null : fingerprintOf(certificate)
+    const { recipient } = await insertExport(tx, { ...row, operationId: operation.id })
+    const { masked, reason } = wish
     tx.audit(tenantEvent(tenant.id, 'export.ask', { export: row.id, masked, reason, recipient }))
     return operation
   })
@@ -111,6 +111,7 @@ async function ask({ catalog, tokenHash = null }: Context, slug: string, wish: O
       hint: 'Ask again when it is over.'
     })
   }
+  if (answer === 'certificate') throw noCertificate()
   if (answer === 'token') {
     throw new SaasctlError('NOT_ALLOWED', 'The operator’s token is not known any more.', {
       hint: 'Ask an admin for a new one: saasctl operator token NAME'
@@ -128,7 +129,7 @@ export async function checkWish({ stores }: Pick<Context, 'stores'>, wish: Expor
     throw fail('An export has a reason.', 'Say it with --reason; the trail and the attestation keep it.')
   if (wish.reason.length > 1000) throw fail('The reason is longer than 1,000 characters.', 'Say it shorter.')
   if (wish.formats.length === 0) throw fail('An export has at least one format.', 'Name jsonl, csv or both.')
-  if (wish.certificate !== null) fingerprintOf(wish.certificate)
+  if (wish.certificate !== null) certificateIn(wish.certificate)
   if (wish.container === 'folder') {
     if (wish.certificate !== null) throw fail('A folder cannot be encrypted.', 'Use .tar.gz or .zip.')
     if (placeOf(wish.target, 'none').kind === 'store') throw fail('A store takes no folders.', 'Use .tar.gz or .zip.')

@@ -162,6 +162,45 @@ if (!(await skipWithoutPostgres(t))) {
         tx.audit({ chain, action: 'test', subject: 'test', payload: { index } })
     })
 
+  t.test('nothing that a caller puts in front of the catalog’s own names is run by the trail', async t => {
+    await plane.catalogAsSuperuser(async client => {
+      await client.query(`create schema impostor; grant usage on schema impostor to saasctl_control, saasctl_audit;
+        create domain impostor.text as pg_catalog.text check (false); create domain impostor.bytea as pg_catalog.bytea check (false);
+        create domain impostor.timestamptz as pg_catalog.timestamptz check (false);
+        create table impostor.audit_chain (like saasctl.audit_chain); create table impostor.audit_event (like saasctl.audit_event)`)
+      const { rows } = await client.query<{ name: string; args: string; returns: string }>(
+        `select p.proname as name, coalesce((select string_agg(a.type::regtype::text, ', ' order by a.place)
+             from unnest(p.proargtypes) with ordinality a (type, place)), '') as args, p.prorettype::regtype::text as returns
+         from pg_proc p where p.pronamespace = 'pg_catalog'::regnamespace and p.prokind = 'f' and not exists (
+             select from unnest(p.proargtypes) a (oid) join pg_type t using (oid) where t.typtype = 'p')
+           and p.proname in (select m[1] from pg_proc f, regexp_matches(f.prosrc, '(\\w+)\\(', 'g') m
+             where f.oid = 'saasctl.audit_append'::regproc)
+         union all select 'to_json', 'text', 'json' union all select 'to_json', 'name', 'json'
+         union all select 'format', 'text, json, json, json, text, text, json, text, text, bigint, json', 'text'`
+      )
+      t.ok(rows.length > 20, `${rows.length} functions`)
+      const raise = `language plpgsql as $$ begin raise exception 'an impostor ran as %', current_user; end $$`
+      for (const { name, args, returns } of rows)
+        await client.query(`create function impostor."${name}"(${args}) returns ${returns} ${raise}`)
+      await client.query(`create function impostor.act(text, text) returns boolean ${raise};
+        create function impostor.act(bigint, integer) returns bigint ${raise};
+        create operator impostor.= (function = impostor.act, leftarg = text, rightarg = text);
+        create operator impostor.<> (function = impostor.act, leftarg = text, rightarg = text);
+        create operator impostor.+ (function = impostor.act, leftarg = bigint, rightarg = integer)`)
+    })
+    const before = (await events(plane, 'impostor')).length
+    for (let round = 0; round < 2; round += 1) {
+      await catalog.transaction(tester, async tx => {
+        await tx.query('set local search_path = impostor, pg_temp, pg_catalog')
+        const event = ['impostor', 'me', 'asserted', 'test', `${round}`, '{}']
+        await tx.query('select saasctl.audit_append($1, $2, $3, $4, $5, $6)', event)
+      })
+    }
+    t.equal((await events(plane, 'impostor')).length, before + 2)
+    t.strictSame(faults(await events(plane, 'impostor')), [])
+    await plane.catalogAsSuperuser(client => client.query('drop schema impostor cascade'))
+  })
+
   t.test('an edited, removed or reordered event shows; an erased payload leaves the chain whole', async t => {
     await append('tampered', 6)
     const whole = await events(plane, 'tampered')

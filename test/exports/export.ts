@@ -22,6 +22,7 @@ import { ZipFile } from 'yazl'
 import { canonical } from '../../src/canonical.js'
 import type { SnapshotTable } from '../../src/engines/snapshot.js'
 import { asSaasctlError } from '../../src/errors.js'
+import { mustFindExport } from '../../src/exports/create.js'
 import { fileNames } from '../../src/exports/datapackage.js'
 import { readPackage } from '../../src/exports/read-bag.js'
 import { entriesOf } from '../../src/exports/unpack.js'
@@ -289,7 +290,10 @@ async function encrypted(t: Test, world: ExportWorld) {
   const { folder } = world
   const make = `openssl req -x509 -newkey rsa:2048 -nodes -keyout reader.key -out reader.pem -subj /CN=reader -days 2`
   t.equal((await shell(make, folder)).code, 0)
-  const certificate = await readFile(join(folder, 'reader.pem'), 'utf8')
+  const print = await shell('openssl x509 -in reader.pem -noout -fingerprint -sha256', folder)
+  const recipient = print.said.trim().replace(/^.*=/, '')
+  // People keep both in one file.
+  const certificate = (await shell('cat reader.key reader.pem', folder)).said
   const { file, id } = await world.make('acme', 'sealed.tar.gz.p7m', { certificate })
   t.notMatch((await readFile(file)).toString('latin1'), /manifest-sha512/)
   t.match(await verifyExport(file).catch(asSaasctlError), {
@@ -300,6 +304,18 @@ async function encrypted(t: Test, world: ExportWorld) {
   const openIt = `openssl cms -decrypt -binary -inform DER -inkey reader.key -in sealed.tar.gz.p7m -out opened.tar.gz`
   t.equal((await shell(openIt, folder)).code, 0)
   t.match(await verifyExport(join(folder, 'opened.tar.gz')), { intact: true, says: { export: id } })
+  const row = await mustFindExport(world.saasctl, id)
+  t.match(row, { recipient }, 'whoever can open it is known by the fingerprint that openssl prints')
+  t.notMatch(row.certificate, /PRIVATE/, 'and a private key beside the certificate goes nowhere')
+  const events = await world.saasctl.catalog.query(
+    `select e.action, p.payload::json->>'recipient' as recipient from saasctl.audit_event e
+     join saasctl.audit_payload p using (chain, seq) where p.payload::json->>'export' = $1 order by e.seq`,
+    [id]
+  )
+  t.strictSame(events, [
+    { action: 'export.ask', recipient },
+    { action: 'export.create', recipient }
+  ])
   const bad = await world.make('acme', 'bad.tar.gz.p7m', { certificate: 'no certificate' }).catch(asSaasctlError)
   t.match(bad, { code: 'INVALID_INPUT', message: /certificate/ })
 }

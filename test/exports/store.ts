@@ -143,7 +143,7 @@ async function bucket(t: Test, plane: ControlPlane) {
   t.match(again, { code: 'INVALID_INPUT', message: /acme\.zip is there already/ }, 'nothing is written over')
   t.strictSame(await s3.uploads(), [])
   await s3.close()
-  const error = await createExport(saasctl, 'acme', usual, { wait: true, timeoutMs: 3_000 }).catch(asSaasctlError)
+  const error = await createExport(saasctl, 'acme', usual, { wait: true, timeoutMs: 500 }).catch(asSaasctlError)
   t.match(error, { code: /STORE_UNREACHABLE|STILL_RUNNING/ })
 }
 

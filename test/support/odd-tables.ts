@@ -83,7 +83,10 @@ line\` text, \`__proto__\` text, \`${'ä'.repeat(20)}\` text);
     create table bytes (id int primary key, v varbinary(300), t text character set utf8mb3);
     insert into bytes values (1, X'ff00fe', 'ok');
     create trigger noisy before insert on plain for each row set new.body = 'touched by a trigger';
-    create view seen as select * from plain`
+    create view seen as select * from plain;
+    set session sql_mode = 'ANSI_QUOTES';
+    create view "loose" as select id, body, count(*) as n from plain group by body;
+    set session sql_mode = default`
 }
 
 /** The statements that make them, one by one. */

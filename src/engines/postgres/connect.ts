@@ -4,6 +4,7 @@ import { SaasctlError } from '../../errors.js'
 import type { Credentials, ServerAddress } from '../engine.js'
 import { isLoopback } from '../loopback.js'
 import { translate } from './errors.js'
+import { answerScramFor } from './log-in.js'
 import { Session } from './session.js'
 
 export interface Way {
@@ -52,7 +53,9 @@ export async function connect(server: ServerAddress, way: Way): Promise<Session>
   })
   const session = new Session(client, place, () => isAlive(server, way, client))
   try {
-    await client.connect()
+    const connecting = client.connect()
+    answerScramFor(client, way.as.login, way.as.password)
+    await connecting
   } catch (error) {
     session.destroy()
     throw translate(error, place)

@@ -57,7 +57,7 @@ export async function portableDump(
     })
   })
   whole.catch(() => undefined)
-  return { format: CUSTOM, stream, facts: whole }
+  return { format: CUSTOM, compressed: true, stream, facts: whole }
 }
 
 /** Of the pg_dump in the pinned package. */
