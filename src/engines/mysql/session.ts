@@ -1,4 +1,4 @@
-import type { Connection, ResultSetHeader, RowDataPacket } from 'mysql2'
+import type { Connection, QueryOptions, ResultSetHeader, RowDataPacket } from 'mysql2'
 import { SaasctlError } from '../../errors.js'
 import { type Place, translate } from './errors.js'
 import type { Flavour } from './flavour.js'
@@ -30,7 +30,7 @@ export class Session {
   readonly encrypted: boolean
   readonly #connection: Connection
   readonly #isAlive: () => Promise<boolean>
-  readonly #whenDestroyed = new Set<() => void>()
+  readonly #whenLost = new Set<() => void>()
   #lost = false
   #inTransaction = false
 
@@ -46,12 +46,8 @@ export class Session {
     // MariaDB up to 10 puts 5.5.5- in front, for replicas that know no two-digit version.
     this.version = /\d+(?:\.\d+)+/.exec(greeting.replace(/^5\.5\.5-/, ''))?.[0] ?? ''
     // Without a listener, a connection that breaks while idle ends the whole process.
-    connection.on('error', () => {
-      this.#lost = true
-    })
-    connection.on('end', () => {
-      this.#lost = true
-    })
+    connection.on('error', () => this.#lose())
+    connection.on('end', () => this.#lose())
   }
 
   get major(): number {
@@ -86,7 +82,7 @@ export class Session {
     let batch: Row[] = []
     let rows = 0
     try {
-      for await (const row of this.#connection.query(sql).stream({ highWaterMark: BATCH })) {
+      for await (const row of this.#reading({ sql })) {
         if (rows === maxRows) {
           this.destroy()
           await take(batch)
@@ -107,17 +103,10 @@ export class Session {
 
   /** Rows as they come, each an array of the server's own bytes, no faster than they are taken. */
   async *raw(sql: string): AsyncGenerator<Array<Buffer | null>> {
-    const stream = this.#connection.query({ sql, rowsAsArray: true, typeCast: false }).stream({ highWaterMark: BATCH })
-    // A destroyed connection of this driver never answers.
-    const broken = () => stream.destroy(Object.assign(new Error('The connection broke'), { code: 'ECONNRESET' }))
-    this.#whenDestroyed.add(broken)
-    if (this.#lost) broken()
     try {
-      yield* stream as AsyncIterable<Array<Buffer | null>>
+      yield* this.#reading<Array<Buffer | null>>({ sql, rowsAsArray: true, typeCast: false })
     } catch (error) {
       throw translate(error, this.place)
-    } finally {
-      this.#whenDestroyed.delete(broken)
     }
   }
 
@@ -146,9 +135,26 @@ export class Session {
   }
 
   destroy(): void {
-    this.#lost = true
     this.#connection.destroy()
-    for (const broken of this.#whenDestroyed) broken()
+    this.#lose()
+  }
+
+  #lose(): void {
+    this.#lost = true
+    for (const broken of this.#whenLost) broken()
+  }
+
+  /** Rows as they come. Of a connection that was destroyed, or broke, this driver tells a reader nothing. */
+  async *#reading<Row>(query: QueryOptions): AsyncGenerator<Row> {
+    const stream = this.#connection.query(query).stream({ highWaterMark: BATCH })
+    const broken = () => stream.destroy(Object.assign(new Error('The connection broke'), { code: 'ECONNRESET' }))
+    this.#whenLost.add(broken)
+    if (this.#lost) broken()
+    try {
+      yield* stream as AsyncIterable<Row>
+    } finally {
+      this.#whenLost.delete(broken)
+    }
   }
 
   async #query(sql: string, values: unknown[]): Promise<RowDataPacket[] | ResultSetHeader> {
