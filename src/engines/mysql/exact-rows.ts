@@ -46,11 +46,13 @@ async function* insertsOf(session: Session, { name, columns }: MysqlTable): Asyn
   const list = own.map((column, index) => `${selected(column)} AS c${index}`).join(', ') || '1'
   const head = `\nINSERT INTO ${id(name)} (${own.map(column => id(column.name)).join(', ')}) VALUES\n`
   let text = ''
-  for await (const row of session.raw(`SELECT ${list} FROM ${id(name)}`)) {
-    text += `${text === '' ? head : ',\n'}(${own.map((column, index) => literalOf(row[index], column)).join(',')})`
-    if (text.length < BATCH) continue
-    yield Buffer.from(`${text};`)
-    text = ''
+  for await (const rows of session.raw(`SELECT ${list} FROM ${id(name)}`)) {
+    for (const row of rows) {
+      text += `${text === '' ? head : ',\n'}(${own.map((column, index) => literalOf(row[index], column)).join(',')})`
+      if (text.length < BATCH) continue
+      yield Buffer.from(`${text};`)
+      text = ''
+    }
   }
   if (text !== '') yield Buffer.from(`${text};`)
 }

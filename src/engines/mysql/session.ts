@@ -2,6 +2,7 @@ import type { Connection, QueryOptions, ResultSetHeader, RowDataPacket } from 'm
 import { SaasctlError } from '../../errors.js'
 import { type Place, translate } from './errors.js'
 import type { Flavour } from './flavour.js'
+import { readAll } from './read-all.js'
 
 /** How long a question may be without an answer before somebody looks whether the server still works on it. */
 const SILENCE_MS = 10_000
@@ -79,32 +80,28 @@ export class Session {
     maxRows: number,
     take: (rows: Row[]) => Promise<void>
   ): Promise<{ rows: number; cut: boolean }> {
-    let batch: Row[] = []
     let rows = 0
     try {
-      for await (const row of this.#reading({ sql })) {
-        if (rows === maxRows) {
+      for await (const batch of this.#batches<Row>({ sql })) {
+        const room = maxRows - rows
+        rows += Math.min(batch.length, room)
+        if (batch.length <= room) await take(batch)
+        else {
           this.destroy()
-          await take(batch)
+          await take(batch.slice(0, room))
           return { rows, cut: true }
         }
-        rows += 1
-        batch.push(row as Row)
-        if (batch.length < BATCH) continue
-        await take(batch)
-        batch = []
       }
     } catch (error) {
       throw error instanceof SaasctlError ? error : translate(error, this.place)
     }
-    await take(batch)
     return { rows, cut: false }
   }
 
-  /** Rows as they come, each an array of the server's own bytes, no faster than they are taken. */
-  async *raw(sql: string): AsyncGenerator<Array<Buffer | null>> {
+  /** Rows as they come, in batches of any length, each an array of the server's own bytes, no faster than they are taken. */
+  async *raw(sql: string): AsyncGenerator<Array<Array<Buffer | null>>> {
     try {
-      yield* this.#reading<Array<Buffer | null>>({ sql, rowsAsArray: true, typeCast: false })
+      yield* this.#batches<Array<Buffer | null>>({ sql, rowsAsArray: true, typeCast: false })
     } catch (error) {
       throw translate(error, this.place)
     }
@@ -144,14 +141,14 @@ export class Session {
     for (const broken of this.#whenLost) broken()
   }
 
-  /** Rows as they come. Of a connection that was destroyed, or broke, this driver tells a reader nothing. */
-  async *#reading<Row>(query: QueryOptions): AsyncGenerator<Row> {
+  /** A row at a time would be a promise or two each. Of a connection that broke, this driver tells a reader nothing. */
+  async *#batches<Row>(query: QueryOptions): AsyncGenerator<Row[]> {
     const stream = this.#connection.query(query).stream({ highWaterMark: BATCH })
     const broken = () => stream.destroy(Object.assign(new Error('The connection broke'), { code: 'ECONNRESET' }))
     this.#whenLost.add(broken)
     if (this.#lost) broken()
     try {
-      yield* stream as AsyncIterable<Row>
+      yield* readAll<Row>(stream)
     } finally {
       this.#whenLost.delete(broken)
     }

@@ -87,16 +87,18 @@ function linesOf(
     let text = ''
     // The driver writes a program with the names of the columns in it, and never answers when one has a line break.
     const list = columns.map((column, index) => `${selected(column)} AS c${index}`).join(', ')
-    for await (const row of session.raw(`SELECT ${list} FROM ${id(table.name)}`)) {
-      const values = readers.map((reader, index) => {
-        const value = row[index]
-        return value ? reader(value) : null
-      })
-      text += write(values)
-      rows += 1
-      if (text.length < PIECE) continue
-      yield Buffer.from(text)
-      text = ''
+    for await (const batch of session.raw(`SELECT ${list} FROM ${id(table.name)}`)) {
+      for (const row of batch) {
+        const values = readers.map((reader, index) => {
+          const value = row[index]
+          return value ? reader(value) : null
+        })
+        text += write(values)
+        rows += 1
+        if (text.length < PIECE) continue
+        yield Buffer.from(text)
+        text = ''
+      }
     }
     if (text !== '') yield Buffer.from(text)
   }
