@@ -1,6 +1,11 @@
+import type { Json } from '../canonical.js'
+import { tenantEvent } from '../catalog/audit.js'
 import type { Transaction } from '../catalog/catalog.js'
-import { setSchema } from '../catalog/databases.js'
-import type { Step } from '../operations/kind.js'
+import { place, setDatabaseState, setSchema } from '../catalog/databases.js'
+import type { OperationRow } from '../catalog/operations.js'
+import { setTenantStatus } from '../catalog/tenants.js'
+import type { KindHead, Step } from '../operations/kind.js'
+import { recordDropped } from './drop-steps.js'
 import type { CopyWork } from './work.js'
 
 /**
@@ -46,6 +51,33 @@ export const createSteps: ReadonlyArray<Step<CopyWork>> = [
     undo: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly'])
   }
 ]
+
+/** The last word on a new tenant: from this transaction on routers see it. */
+export async function activate(tx: Transaction, work: CopyWork): Promise<void> {
+  const { operation, database } = work
+  const { tenantId } = operation.input as { tenantId: string }
+  await recordCopied(tx, work)
+  await setDatabaseState(tx, database.id, 'placed')
+  await place(tx, tenantId, database.id)
+  await setTenantStatus(tx, tenantId, 'active')
+  tx.audit(tenantEvent(tenantId, 'tenant.activate'))
+}
+
+/** After everything was taken back: the tenant has never been. */
+export async function forget(
+  tx: Transaction,
+  { input, error }: OperationRow<{ tenantId: string; databaseId: string }>
+): Promise<void> {
+  await recordDropped(tx, input.databaseId)
+  await setTenantStatus(tx, input.tenantId, 'failed')
+  tx.audit(tenantEvent(input.tenantId, 'tenant.create.failed', { code: error?.code }))
+}
+
+/** What fills a new tenant's database before anybody sees it, instead of what makes an empty one: its input, and these members. */
+export interface Filling {
+  kind: KindHead
+  input: Record<string, Json>
+}
 
 /** What the catalog knows of a copy at once: it is what its template is. */
 export async function recordCopied(tx: Transaction, work: CopyWork): Promise<void> {
