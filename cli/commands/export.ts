@@ -151,12 +151,9 @@ async function importFile(session: Session, options: { as: string; key?: string 
     import('../../src/tenants/create.js')
   ])
   const publicKey = options.key === undefined ? undefined : await readText(options.key)
-  const wait = session.wait()
-  const { tenant, operation } = await importExport(
-    saasctl,
-    { file, slug: options.as, publicKey },
-    async wish => (await createTenant(saasctl, wish, { template: wish.template }, { ...wait, wait: true })).tenant,
-    wait
+  const wait = { ...session.wait(), wait: true }
+  const { tenant, operation } = await importExport(saasctl, { file, slug: options.as, publicKey }, (wish, filling) =>
+    createTenant(saasctl, wish, { template: wish.template }, wait, filling)
   )
   print.one({
     slug: tenant.slug,
