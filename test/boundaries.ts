@@ -55,6 +55,7 @@ const base = [
   'secret',
   'setting-parsers',
   'settings',
+  'system-reason',
   'version'
 ]
 

@@ -4,6 +4,7 @@ import { canonical } from '../canonical.js'
 import type { Catalog } from '../catalog/catalog.js'
 import { type ClaimedEvent, type TrailEvent, trailOf } from '../catalog/trail.js'
 import { SaasctlError } from '../errors.js'
+import { systemReason } from '../system-reason.js'
 
 /**
  * The trail as lines of canonical JSON, whole chains in the order of bytes, many lines at a time. The last line counts the
@@ -69,7 +70,7 @@ export async function* readTrail(path: string): AsyncIterable<TrailEvent> {
   failed.catch(() => {})
   await Promise.race([
     failed.catch((cause: NodeJS.ErrnoException) => {
-      throw refused(path, `cannot be read: ${cause.code}`)
+      throw refused(path, `cannot be read: ${systemReason(cause)}`)
     }),
     new Promise(resolve => input.once('open', resolve))
   ])
