@@ -83,7 +83,7 @@ async function load(
         }
         if (count !== expected) throw differs(`${name} has ${count} rows in the file instead of ${expected}`)
         counts[name] = count
-        progress(`${name}: ${count} rows`)
+        progress(`${name}: ${count} ${count === 1 ? 'row' : 'rows'}`)
       }
       return { table: { space, name: table }, columns: kept, rows: rows() }
     })

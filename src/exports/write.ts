@@ -93,7 +93,8 @@ async function writeTables(bag: Bag, { snapshot, masks, export: wish, progress }
       const parts = await bag.addParts(`tables/${names.get(table)}.${format}`, whole)
       resources.push(resourceOf({ table, format, masking, rows: lines.rows(), parts, names }))
     }
-    progress(`${table.name}: ${resources.at(-1)?.saasctl.rows} rows`)
+    const rows = resources.at(-1)?.saasctl.rows
+    progress(`${table.name}: ${rows} ${rows === 1 ? 'row' : 'rows'}`)
   }
   return resources
 }
