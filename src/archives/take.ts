@@ -49,7 +49,7 @@ export async function takeBackup(
   try {
     const owner = await parts.logins.credentials('owner')
     const template = await templateOfDatabase(tools.catalog, database.templateId, parts.server.engine)
-    const { fingerprint } = database
+    const fingerprint = isSmall(expected) ? database.fingerprint : null
     const dump = await parts.engine.dump(parts.access, database.name, owner, { signal, path: tools.path, fingerprint })
     const archived = await writeArchive(dump.stream, {
       store,
@@ -81,6 +81,13 @@ function expectedOf({ database }: DatabaseParts, last: BackupRow | undefined): E
   if (last?.bytes) return { bytes: last.bytes, atMost: false }
   return database.bytes ? { bytes: database.bytes, atMost: true } : undefined
 }
+
+/**
+ * Where there is much to read, what a session beside it costs is nothing, and rows that pg_dump has compressed itself take
+ * a third less of this process to restore.
+ */
+const isSmall = (expected: Expected | undefined): boolean =>
+  expected === undefined || expected.bytes < (expected.atMost ? 64e6 : 8e6)
 
 interface Taken {
   id: string

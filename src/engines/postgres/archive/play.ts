@@ -70,6 +70,8 @@ class Player {
   /** Tables that hold rows themselves: what is partitioned hands them on. */
   readonly #made: ReadonlySet<string>
   #accessMethod = ''
+  /** Not sent yet: a message for each of a hundred statements took longer than what they do. */
+  readonly #unsaid: string[] = []
 
   constructor(session: Session, roles: Roles, head: Head, blocks: Blocks) {
     this.#session = session
@@ -90,11 +92,13 @@ class Player {
     for (const pass of [1, 2]) {
       for (const entry of entries.filter(entry => passOf(entry) === pass && isPlayed(entry))) await this.#define(entry)
     }
+    await this.#say()
   }
 
   async #main(entry: Entry): Promise<void> {
     if (!isPlayed(entry)) return entry.hasData ? await this.#blocks.skip(entry) : undefined
     if (!entry.hasData) return await this.#define(entry)
+    await this.#say()
     if (entry.copy === null) return await this.#largeObjects.fill(this.#blocks.largeObjects(entry))
     await this.#session.copyIn(this.#frozen(entry, entry.copy), await this.#blocks.rows(entry))
   }
@@ -108,12 +112,18 @@ class Player {
   }
 
   async #define(entry: Entry): Promise<void> {
-    await this.#useAccessMethod(entry)
+    this.#useAccessMethod(entry)
     const statements = this.#largeObjects.statements(entry) ?? [this.#roles.definition(entry)]
     const owner = this.#roles.owner(entry)
     if (owner !== undefined) statements.push(...this.#owned(entry).map(what => `ALTER ${what} OWNER TO ${id(owner)}`))
-    const text = statements.join(';\n')
-    if (text.trim() !== '') await this.#session.run(text)
+    this.#unsaid.push(...statements.filter(text => text.trim() !== ''))
+    // How a message is read is settled before its first statement is run.
+    if (SETTLES.includes(entry.kind) || this.#unsaid.length >= TOGETHER) await this.#say()
+  }
+
+  async #say(): Promise<void> {
+    const statements = this.#unsaid.splice(0)
+    if (statements.length > 0) await this.#session.run(statements.join('\n;\n'))
   }
 
   /** What an entry made, as ALTER names it. */
@@ -123,14 +133,20 @@ class Player {
     return OWNED.includes(entry.kind) ? [entry.drop.replace(/^DROP /, '').replace(/;\s*$/, '')] : []
   }
 
-  async #useAccessMethod({ accessMethod }: Entry): Promise<void> {
+  #useAccessMethod({ accessMethod }: Entry): void {
     if (!accessMethod || accessMethod === this.#accessMethod) return
-    await this.#session.run(`SET LOCAL default_table_access_method = ${literal(accessMethod)}`)
+    this.#unsaid.push(`SET LOCAL default_table_access_method = ${literal(accessMethod)}`)
     this.#accessMethod = accessMethod
   }
 }
 
 const nameOf = (schema: string | null, tag: string) => JSON.stringify([schema, tag])
+
+/** What says how text is to be read. */
+const SETTLES = ['ENCODING', 'STDSTRINGS']
+
+/** So many statements in a message: with a thousand tables it is still a small one. */
+const TOGETHER = 50
 
 /** A word of it may stand in a default or a comment too: then the table is filled as ever. */
 const PARTITIONED = /\bPARTITION BY\b/
