@@ -271,8 +271,11 @@ export interface ActingSession {
    * Nothing of theirs runs when it returns.
    */
   closeLogins(names: DatabaseNames, roles: LoginRole[], graceMs?: number): Promise<void>
-  /** Closes the database to everybody and ends what was connected: a template between builds, a tenant being dropped. */
-  sealDatabase(names: DatabaseNames): Promise<void>
+  /**
+   * Closes the database to everybody and ends what was connected: a template between builds, a tenant being dropped. Its
+   * logins' sessions may go by themselves within `graceMs`, 0 unless given.
+   */
+  sealDatabase(names: DatabaseNames, graceMs?: number): Promise<void>
   unsealDatabase(names: DatabaseNames): Promise<void>
   /** Drops the database, whoever is connected, and its logins and groups. */
   dropDatabase(names: DatabaseNames): Promise<void>
