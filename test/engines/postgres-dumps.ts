@@ -10,6 +10,7 @@ import { beginDump, children, type Dumped, dumpOf, lookInto, play, restoreOf } f
 import { eventually } from '../support/eventually.js'
 import { type RunningPostgres, startPostgres } from '../support/postgres-engine.js'
 import { drop, make, type Planned } from '../support/real-engines.js'
+import { sakilaFolder } from '../support/sakila-folder.js'
 import { scratch, skipWithoutPostgres } from '../support/servers.js'
 
 if (!(await skipWithoutPostgres(t))) {
@@ -268,11 +269,11 @@ alter role current_user superuser; --" (id int)`,
     }
   })
 
-  const sakila = process.env['SAKILA_DIR'] ?? ''
-  const skip = sakila === '' && 'SAKILA_DIR is not set'
+  const sakila = sakilaFolder(t)
+  const skip = sakila === undefined && 'no Sakila here'
   await t.test('Sakila is the same whichever way it was dumped and restored', { skip }, async t => {
     const planned = await made(t)
-    await connected(running, planned, client => loadSakila(client, sakila))
+    if (sakila !== undefined) await connected(running, planned, client => loadSakila(client, sakila))
     const contents = await contentOf(running, planned)
     const native = await dumpOf(running, planned)
     const portable = await dumpOf(running, planned, { path: '' })
