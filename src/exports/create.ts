@@ -1,5 +1,3 @@
-import { stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { tenantEvent } from '../catalog/audit.js'
 import {
   exportById,
@@ -17,6 +15,7 @@ import { quoteInput, uuidv7 } from '../names.js'
 import type { Context, Kind } from '../operations/kind.js'
 import type { Follow } from '../operations/operations.js'
 import { startOperation } from '../operations/start.js'
+import { holds } from '../stores/store.js'
 import { certificateIn, noCertificate } from './encrypt.js'
 import { type ExportInput, type ExportWork, openExport } from './export-work.js'
 import { makeExport } from './make.js'
@@ -82,7 +81,7 @@ export async function createExport(
     await lockTenant(tx, tenant.id)
     const { databaseId, slug } = await mustHaveDatabase({ catalog: tx }, tenant.id)
     const operation = await startOperation<ExportInput>(tx, {
-      kind: exportCreate as unknown as Kind,
+      kind: exportCreate,
       input: { tenantId: tenant.id, databaseId, slug, exportId: row.id },
       subject: `tenant:${tenant.id}`,
       tenantId: tenant.id,
@@ -137,15 +136,10 @@ export async function checkWish({ stores }: Pick<Context, 'stores'>, wish: Expor
   }
   if (wish.target === null) return
   const place = placeOf(wish.target, 'none')
-  if (place.kind === 'file') {
-    await refuseExisting(place.path)
-    const folder = dirname(place.path)
-    const there = await stat(folder).then(
-      found => found.isDirectory(),
-      () => false
-    )
-    if (!there) throw fail(`There is no folder ${quoteInput(folder)} for the export.`, 'Make it, or name another.')
-  } else await stores.open(place.url ?? stores.usual)
+  if (place.kind === 'file') return refuseExisting(place.path)
+  const store = await stores.open(place.url ?? stores.usual)
+  if (await holds(store, place.object))
+    throw fail(`${store.url}/${place.object} is there already, and is not written over.`, 'Name another.')
 }
 
 async function mustHaveDatabase(

@@ -37,9 +37,9 @@ export const exportImport: Kind<ImportInput, ImportWork> = {
     {
       name: 'load rows',
       // What is there is replaced: the template's own rows, and what an earlier try has left.
-      act: async (work, progress) => {
+      act: async (work, progress, signal) => {
         const { file } = work.operation.input as ImportInput
-        work.rows = await load(work, file, progress)
+        work.rows = await load(work, file, progress, signal)
       },
       commit: async (tx, work) => {
         const { tenantId, file } = work.operation.input as ImportInput
@@ -57,7 +57,8 @@ export const exportImport: Kind<ImportInput, ImportWork> = {
 async function load(
   work: ImportWork,
   file: string,
-  progress: (sentence: string) => void
+  progress: (sentence: string) => void,
+  signal: AbortSignal
 ): Promise<Record<string, number>> {
   const { resources, saasctl } = await readPackage(file)
   const reader = await BagReader.open(file)
@@ -76,12 +77,13 @@ async function load(
           columns,
           withoutHead(resource.format, reader.resource(resource))
         )) {
+          signal.throwIfAborted()
           count += 1
           yield places.map(place => row[place] ?? null)
         }
         if (count !== expected) throw differs(`${name} has ${count} rows in the file instead of ${expected}`)
         counts[name] = count
-        progress(`${name}: ${count} rows`)
+        progress(`${name}: ${count} ${count === 1 ? 'row' : 'rows'}`)
       }
       return { table: { space, name: table }, columns: kept, rows: rows() }
     })

@@ -11,6 +11,7 @@ import { verifyBackup } from '../../src/backups/verify.js'
 import { canonical, type Json } from '../../src/canonical.js'
 import { adoptCatalog } from '../../src/catalog/adopt.js'
 import { Catalog } from '../../src/catalog/catalog.js'
+import { listOperators } from '../../src/catalog/operators.js'
 import type { SaasctlError } from '../../src/errors.js'
 import { backupKeys } from '../../src/keys/keys.js'
 import { cancelOperation } from '../../src/operations/inspect.js'
@@ -35,6 +36,7 @@ import { suspendTenant } from '../../src/tenants/suspend.js'
 import { undeleteTenant } from '../../src/tenants/undelete.js'
 import { updateTenant } from '../../src/tenants/update.js'
 import { type ControlPlane, controlPlane } from '../support/control-plane.js'
+import { eventually } from '../support/eventually.js'
 import { asOperator, eraseAsTwo } from '../support/operators.js'
 import { proxyTo, through } from '../support/proxy.js'
 import { controlLogin, skipWithoutPostgres } from '../support/servers.js'
@@ -283,6 +285,18 @@ if (!(await skipWithoutPostgres(t))) {
     t.strictSame(await catalog.query('select 1 as one'), [{ one: 1 }], 'and the next one gets another connection')
   })
 
+  t.test('what fails at a file while the catalog is read is not said of the catalog', async t => {
+    const full = Object.assign(new Error('ENOENT: a folder was removed meanwhile'), { code: 'ENOENT' })
+    await t.rejects(
+      catalog.snapshot(async () => {
+        throw full
+      }),
+      full
+    )
+    const wrong = catalog.snapshot(snapshot => snapshot.query('select from nowhere'))
+    await t.rejects(wrong, { code: 'CATALOG_UNMIGRATED' })
+  })
+
   t.test('when the answer to a commit is lost, the error says that the change may be there', async t => {
     const proxy = await proxyTo(plane.server)
     t.teardown(() => proxy.close())
@@ -487,6 +501,28 @@ if (!(await skipWithoutPostgres(t))) {
         ).rows
     )
     t.strictSame(rows, [{ same: true }])
+  })
+
+  t.test('of the last two admins who revoke each other at once, one stays', async t => {
+    const before = (await listOperators(catalog)).filter(({ role, revokedAt }) => role === 'admin' && !revokedAt)
+    const last = ['kay', 'lee']
+    for (const name of last) await createOperator(saasctl, { name, role: 'admin', lifeSeconds: 600 })
+    for (const { name } of before) await revokeOperator(saasctl, name)
+    // Both are under way before either can go on.
+    const ended = await plane.catalogAsSuperuser(async client => {
+      await client.query('begin')
+      await client.query('lock table saasctl.operator_token in share mode')
+      const both = Promise.allSettled(last.map(name => revokeOperator(saasctl, name)))
+      const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+      await eventually(
+        async () => (await client.query(waiting)).rowCount,
+        count => count === 2
+      )
+      await client.query('commit')
+      return both
+    })
+    const refused = ended.flatMap(one => (one.status === 'rejected' ? [one.reason.code] : []))
+    t.strictSame(refused, ['OPERATOR_STATE'])
   })
 }
 
