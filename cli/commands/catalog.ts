@@ -81,8 +81,10 @@ async function adopt(session: Session, { dryRun, give }: { dryRun?: true; give: 
   const gifts = { gifts: give.map(parseGift), template: saasctl.config.template }
   const columns = ['found', 'tenant', 'server', 'database', 'message'] as const
   if (dryRun) {
-    print.list(await planRescue(saasctl, gifts), [...columns])
-    return progress.notice('Nothing was changed.')
+    const found = await planRescue(saasctl, gifts)
+    print.list(found, [...columns])
+    const what = found.length === 0 ? 'Servers and stores know nothing that this catalog does not; n' : 'N'
+    return progress.notice(`${what}othing was changed.`)
   }
   await agree('Every router reloads all tenants, and no operation from before the restore goes on by itself.', flags)
   const { lines, ...adopted } = await adoptRestored(saasctl, session.wait(), gifts)

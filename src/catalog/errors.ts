@@ -46,6 +46,8 @@ const table: Record<string, Row> = {
   ERR_TLS_CERT_ALTNAME_INVALID: untrusted,
   '22021': unstorable,
   '22P05': unstorable,
+  // What a connection has planned does not fit any more; another plans anew.
+  '0A000': away('The catalog’s schema was changed under a connection.', 'Try again.'),
   '25006': away(
     'The catalog can only be read: it is a standby, or a failover is under way.',
     'Name the primary in SAASCTL_CATALOG_URL.'

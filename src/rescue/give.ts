@@ -38,10 +38,13 @@ export async function giftsOf(
   const holders = await holdersOf(context.catalog, wanted)
   const given: FoundDatabase[] = []
   for (const { database, slug } of gifts) {
-    const one = found.strange.find(({ name }) => name === database)
-    if (!one || one.how === 'foreign') throw notToGive(database, one !== undefined)
+    const [one, ...others] = found.strange.filter(({ name }) => name === database)
+    if (!one) throw notToGive(database, 'is not one of those whose tenant is unknown')
+    if (one.how === 'foreign') throw notToGive(database, 'is another control plane’s')
+    // A server and a copy of it, both added: a name alone does not say which of the two is meant.
+    if (others.length > 0) throw notToGive(database, 'stands on several servers')
     if (holders.has(slug) || wanted.filter(other => other === slug).length > 1) throw slugTaken(slug)
-    if (given.some(({ bound }) => bound.database.id === one.id)) throw notToGive(database, false)
+    if (given.some(({ bound }) => bound.database.id === one.id)) throw notToGive(database, 'is given away twice')
     given.push(await give(context, one, slug, template))
   }
   return given
@@ -71,8 +74,7 @@ async function give(
   return { server, bound: { v: 1, database: { id, name }, tenant, since, incarnation: '' } }
 }
 
-function notToGive(database: string, foreign: boolean): SaasctlError {
-  const why = foreign ? 'is another control plane’s' : 'is none of which it is unknown whose it is'
+function notToGive(database: string, why: string): SaasctlError {
   return new SaasctlError('INVALID_INPUT', `Database ${quoteInput(database)} ${why}; nothing was changed.`, {
     hint: 'The lines "unknown" of "saasctl catalog adopt --dry-run" name those that can be given.'
   })

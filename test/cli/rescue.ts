@@ -108,7 +108,7 @@ if (!(await skipWithoutPostgres(t))) {
       [`${unbound}=acme`, /acme/],
       [`${unbound}=latest`, /latest/],
       [`${foreign}=mine`, /another control plane’s/],
-      ['saasctl=mine', /none of which it is unknown/]
+      ['saasctl=mine', /not one of those whose tenant is unknown/]
     ] as const) {
       const refused = await run(['catalog', 'adopt', '--yes', '--give', give], { env })
       t.match(refused, { stderr: says }, give)

@@ -26,7 +26,7 @@ if (!(await skipWithoutPostgres(t))) {
   const { saasctl } = plane
   const wait = { wait: true, keep: 3 }
   const actor = { name: 'tester', proof: 'asserted' } as const
-  await createTenant(saasctl, { slug: 'acme', labels: { tier: 'gold' } }, { template: 'tiny' }, wait)
+  await createTenant(saasctl, { slug: 'acme-corporation', labels: { tier: 'golden-age' } }, { template: 'tiny' }, wait)
   const store = await saasctl.stores.open(saasctl.stores.usual)
   const found = async (code: string) =>
     (await doctor(saasctl, { fix: false })).findings.filter(finding => finding.code === code)
@@ -44,7 +44,7 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal(listed.length, 3)
     const bytes = await readFile(fileURLToPath(listed[0]?.url ?? ''), 'latin1')
     t.match(bytes, /^saasctl catalog backup\n\{/)
-    t.notMatch(bytes, /acme|gold|postgres|PGCOPY/)
+    t.notMatch(bytes, /acme-corp|golden-age|postgres|PGCOPY/)
   })
 
   await t.test('it is due once in its time, and only one worker promises it', async t => {

@@ -101,8 +101,8 @@ export class MysqlActingSession implements ActingSession {
     return this.#fenced(() => closeLogins(this.#session, names, roles, graceMs))
   }
 
-  sealDatabase(names: DatabaseNames) {
-    return this.#fenced(() => sealDatabase(this.#session, names))
+  sealDatabase(names: DatabaseNames, graceMs = 0) {
+    return this.#fenced(() => sealDatabase(this.#session, names, graceMs))
   }
 
   unsealDatabase(names: DatabaseNames) {

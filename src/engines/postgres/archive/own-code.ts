@@ -6,6 +6,12 @@ const UNDEFINED = ['42P01', '42883', '42704', '3F000']
 /** The server or its operator says these, not the tenant's code: connections, resources, interventions, the system. */
 const NOT_ITS_OWN = /^(?:08|53|57|58|XX)/
 
+/** A statement of the dump, and whether it computes from rows as it is run. */
+export interface Definition {
+  text: string
+  computed: boolean
+}
+
 /**
  * While rows come in, and views and indexes are computed, the server runs functions of the tenant's own. They were made for
  * the search path of its sessions; that of a dump is empty, and a function that says `notes` for `public.notes` would keep
@@ -31,16 +37,29 @@ export class OwnCode {
     this.#usual = false
   }
 
-  /** What computes from rows as it is made. Only where a function does not find its names is it said again with the usual path. */
-  async define(statement: string): Promise<void> {
+  /** All in one message. Only where a function does not find its names is each said again by itself. */
+  async define(definitions: readonly Definition[]): Promise<void> {
+    if (definitions.length === 0) return
     await this.barePath()
+    const together = definitions.map(({ text }) => text).join('\n;\n')
+    if (!definitions.some(({ computed }) => computed)) return await this.#session.run(together)
+    if (await this.#found(together)) return
+    for (const { text, computed } of definitions) {
+      if (!computed) await this.#session.run(text)
+      else if (!(await this.#found(text)))
+        await this.#session.run(`SET LOCAL search_path = public; ${text}\n; SET LOCAL search_path = ''`)
+    }
+  }
+
+  /** False, and nothing has happened, when a name was not found. */
+  async #found(text: string): Promise<boolean> {
     try {
-      await this.#session.run(`SAVEPOINT own; ${statement}\n; RELEASE own`)
+      await this.#session.run(`SAVEPOINT own; ${text}\n; RELEASE own`)
+      return true
     } catch (error) {
       if (!UNDEFINED.includes(answerOf(error)?.state ?? '')) throw error
-      await this.#session.run(
-        `ROLLBACK TO own; SET LOCAL search_path = public; ${statement}\n; RELEASE own; SET LOCAL search_path = ''`
-      )
+      await this.#session.run('ROLLBACK TO own; RELEASE own')
+      return false
     }
   }
 

@@ -8,7 +8,7 @@ import { Blocks } from './blocks.js'
 import { Bytes } from './bytes.js'
 import { type Entry, type Head, readHead } from './head.js'
 import { LargeObjects } from './large-objects.js'
-import { OwnCode } from './own-code.js'
+import { type Definition, OwnCode } from './own-code.js'
 
 /**
  * Plays an archive of pg_dump in one transaction, as pg_restore does with `--single-transaction`, and does three things that
@@ -77,6 +77,8 @@ class Player {
   /** Tables that hold rows themselves: what is partitioned hands them on. */
   readonly #made: ReadonlySet<string>
   #accessMethod = ''
+  /** Not sent yet: a message for each of a hundred statements took longer than what they do. */
+  readonly #unsaid: Definition[] = []
 
   constructor(session: Session, roles: Roles, head: Head, blocks: Blocks) {
     this.#session = session
@@ -98,11 +100,13 @@ class Player {
     for (const pass of [1, 2]) {
       for (const entry of entries.filter(entry => passOf(entry) === pass && isPlayed(entry))) await this.#define(entry)
     }
+    await this.#say()
   }
 
   async #main(entry: Entry): Promise<void> {
     if (!isPlayed(entry)) return entry.hasData ? await this.#blocks.skip(entry) : undefined
     if (!entry.hasData) return await this.#define(entry)
+    await this.#say()
     if (entry.copy === null) return await this.#largeObjects.fill(this.#blocks.largeObjects(entry))
     await this.#own.usualPath()
     const rows = await this.#session.copyIn(this.#frozen(entry, entry.copy), await this.#blocks.rows(entry))
@@ -129,16 +133,23 @@ class Player {
   }
 
   async #define(entry: Entry): Promise<void> {
-    await this.#useAccessMethod(entry)
+    this.#useAccessMethod(entry)
     const statements = this.#largeObjects.statements(entry) ?? [this.#roles.definition(entry)]
     const owner = this.#roles.owner(entry)
     if (owner !== undefined) statements.push(...this.#owned(entry).map(what => `ALTER ${what} OWNER TO ${id(owner)}`))
-    const text = statements.join(';\n')
-    if (text.trim() === '') return
-    if (entry.kind === 'MATERIALIZED VIEW DATA') return await this.#refresh(entry, text)
-    if (COMPUTED.includes(entry.kind)) return await this.#own.define(text)
-    await this.#own.barePath()
-    await this.#session.run(text)
+    const said = statements.filter(text => text.trim() !== '')
+    if (entry.kind === 'MATERIALIZED VIEW DATA') {
+      await this.#say()
+      return await this.#refresh(entry, said.join('\n;\n'))
+    }
+    const computed = COMPUTED.includes(entry.kind)
+    this.#unsaid.push(...said.map(text => ({ text, computed })))
+    // How a message is read is settled before its first statement is run.
+    if (SETTLES.includes(entry.kind) || this.#unsaid.length >= TOGETHER) await this.#say()
+  }
+
+  async #say(): Promise<void> {
+    await this.#own.define(this.#unsaid.splice(0))
   }
 
   async #refresh({ schema, tag }: Entry, text: string): Promise<void> {
@@ -154,14 +165,20 @@ class Player {
     return OWNED.includes(entry.kind) ? [entry.drop.replace(/^DROP /, '').replace(/;\s*$/, '')] : []
   }
 
-  async #useAccessMethod({ accessMethod }: Entry): Promise<void> {
+  #useAccessMethod({ accessMethod }: Entry): void {
     if (!accessMethod || accessMethod === this.#accessMethod) return
-    await this.#session.run(`SET LOCAL default_table_access_method = ${literal(accessMethod)}`)
+    this.#unsaid.push({ text: `SET LOCAL default_table_access_method = ${literal(accessMethod)}`, computed: false })
     this.#accessMethod = accessMethod
   }
 }
 
 const nameOf = (schema: string | null, tag: string) => JSON.stringify([schema, tag])
+
+/** What says how text is to be read. */
+const SETTLES = ['ENCODING', 'STDSTRINGS']
+
+/** So many statements in a message: with a thousand tables it is still a small one. */
+const TOGETHER = 50
 
 /** A word of it may stand in a default or a comment too: then the table is filled as ever. */
 const PARTITIONED = /\bPARTITION BY\b/
