@@ -46,18 +46,19 @@ alter role current_user superuser; --" (id int)`,
         `comment on table bait is E'\\n\\\\! touch /tmp/saasctl-was-here'`
       )
       const before = await superusers()
-      const dumped = await dumpOf(running, evil)
-      const restored = await restoreOf(running, dumped)
-      t.teardown(() => drop(running, restored))
-      t.strictSame(await superusers(), before)
-      t.strictSame((await lookInto(running, restored)).rows, dumped.facts.rows)
+      for (const dumped of [await dumpOf(running, evil), await dumpOf(running, evil, { path: '' })]) {
+        const restored = await restoreOf(running, dumped)
+        t.teardown(() => drop(running, restored))
+        t.strictSame(await superusers(), before, dumped.facts.tool)
+        t.strictSame((await lookInto(running, restored)).rows, dumped.facts.rows)
+        const triggers = await running.query(
+          restored.names.database,
+          restored.as('owner'),
+          `select from pg_trigger where tgrelid = 'saasctl.pgmigrations'::regclass`
+        )
+        t.equal(triggers.length, 0, 'what was hung on our tables stays behind')
+      }
       await t.rejects(promisify(execFile)('ls', ['/tmp/saasctl-was-here']), 'no program was run')
-      const triggers = await running.query(
-        restored.names.database,
-        restored.as('owner'),
-        `select from pg_trigger where tgrelid = 'saasctl.pgmigrations'::regclass`
-      )
-      t.equal(triggers.length, 0, 'what was hung on our tables stays behind')
     }
   )
 
