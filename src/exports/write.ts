@@ -51,7 +51,7 @@ export async function writeBag(pack: Pack, contents: Contents): Promise<Outcome>
   await bag.add('tenant.json', pretty(settings))
   await bag.add('access.json', pretty(access))
   await bag.add('backups.json', pretty(backups))
-  await bag.add('audit.jsonl', chainOf(contents))
+  await bag.addParts('audit.jsonl', chainOf(contents))
   const tagManifest = await bag.close({
     'External-Identifier': contents.export.id,
     'External-Description': `Tenant ${tenant.slug}`,
@@ -93,7 +93,8 @@ async function writeTables(bag: Bag, { snapshot, masks, export: wish, progress }
       const parts = await bag.addParts(`tables/${names.get(table)}.${format}`, whole)
       resources.push(resourceOf({ table, format, masking, rows: lines.rows(), parts, names }))
     }
-    progress(`${table.name}: ${resources.at(-1)?.saasctl.rows} rows`)
+    const rows = resources.at(-1)?.saasctl.rows
+    progress(`${table.name}: ${rows} ${rows === 1 ? 'row' : 'rows'}`)
   }
   return resources
 }

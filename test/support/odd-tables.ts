@@ -46,6 +46,7 @@ line" text, "__proto__" text, "${'ä'.repeat(20)}" text);
     create table parts_2 partition of parts for values from (10) to (20);
     insert into parts values (1, '2024-01-01'), (11, null);
     create table base (id int);
+    create table "base..-2" (id int);
     create table child (more text) inherits (base);
     insert into base values (1);
     insert into child values (2, 'x');

@@ -69,6 +69,7 @@ export async function dump(
   }
   return toolStream({
     format: SCRIPT,
+    compressed: false,
     database,
     child: { ...child, output },
     facts: whole(),
