@@ -18,6 +18,7 @@ export class KeepBound {
   readonly #changed = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> = Promise.resolve()
+  readonly #late = new AbortController()
 
   constructor(tools: Tools) {
     this.#tools = tools
@@ -32,9 +33,9 @@ export class KeepBound {
   /** Writes what is left. */
   async close(): Promise<void> {
     this.#write()
-    const late = new AbortController()
-    await Promise.race([this.#writing, sleep(PATIENCE_MS, undefined, { signal: late.signal }).catch(() => {})])
-    late.abort()
+    const { signal } = this.#late
+    await Promise.race([this.#writing, sleep(PATIENCE_MS, undefined, { signal }).catch(() => {})])
+    this.#late.abort()
   }
 
   #write(): void {
@@ -47,6 +48,9 @@ export class KeepBound {
 
   async #bind(tenantIds: string[]): Promise<void> {
     const servers = await serversToBindFor(this.#tools.catalog, tenantIds).catch(() => [])
-    for (const id of servers) await bindServer(this.#tools, id).catch(() => {})
+    for (const id of servers) {
+      if (this.#late.signal.aborted) return
+      await bindServer(this.#tools, id).catch(() => {})
+    }
   }
 }
