@@ -51,6 +51,8 @@ export function toolStream({ format, compressed, database, child, facts, signal,
   // Where the bytes come in, for the program has ended when the last of them may still wait to be read.
   if (look) child.output.on('data', look)
   child.output.pipe(stream)
+  // It may have been cancelled while the program was found and started.
+  if (signal.aborted) abort()
   return { format, compressed, stream, facts: whole }
 }
 

@@ -27,7 +27,7 @@ export interface Tools {
  * records the first step that acts, so that a server that is down leaves nothing begun.
  */
 export interface Work {
-  enter?(fence: Fence): Promise<void>
+  enter?: ((fence: Fence) => Promise<void>) | undefined
   leave?(): Promise<void>
 }
 

@@ -4,7 +4,8 @@ import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs
 import { basename, dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
-import { errno, fileError } from './file-error.js'
+import { errno, syncFolder } from '../disk.js'
+import { fileError } from './file-error.js'
 import { objectName, objectPrefix, type PutOptions, type Range, type Store, type StoredObject } from './store.js'
 import { destroyOnAbort, translated } from './streams.js'
 
@@ -127,14 +128,5 @@ async function fill(file: FileHandle, content: Readable): Promise<number> {
     return bytes
   } finally {
     await file.close()
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }

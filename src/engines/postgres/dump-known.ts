@@ -72,6 +72,7 @@ function beginning({ output, kill }: Child, following: Following, signal: AbortS
       resolve(Buffer.concat(parts))
     }
     signal.addEventListener('abort', kill, { once: true })
+    if (signal.aborted) kill()
     output.on('data', take).on('end', end).on('error', done)
   })
 }

@@ -57,6 +57,7 @@ export async function portableDump(
     })
   })
   whole.catch(() => undefined)
+  if (signal.aborted) abort()
   return { format: CUSTOM, compressed: true, stream, facts: whole }
 }
 
