@@ -183,7 +183,7 @@ export class Catalog implements Queryable {
 function snapshotOn(client: pg.Client): Snapshot {
   return {
     query: async <Row extends object>(sql: string | Statement, values?: unknown[]) =>
-      (await ours(client.query<Row>(said(sql, values)))).rows,
+      (await client.query<Row>(said(sql, values))).rows,
     copy: async function* (sql) {
       const { to } = await import('pg-copy-streams')
       const stream = to(`copy (${sql}) to stdout (format binary)`)
@@ -196,6 +196,13 @@ function snapshotOn(client: pg.Client): Snapshot {
       }
     }
   }
+}
+
+/** What the driver fails with becomes an error of ours. */
+function ours<T>(answer: Promise<T>): Promise<T> {
+  return answer.catch((error: unknown) => {
+    throw catalogError(error)
+  })
 }
 
 const names = new Map<string, string>()
@@ -216,13 +223,6 @@ const said = (sql: string | Statement, values: unknown[] | undefined): pg.QueryC
   ...(typeof sql === 'string' ? { text: sql } : sql),
   ...(values && { values })
 })
-
-/** What the driver fails with becomes an error of ours. */
-function ours<T>(answer: Promise<T>): Promise<T> {
-  return answer.catch((error: unknown) => {
-    throw catalogError(error)
-  })
-}
 
 const isAway = (error: unknown) => catalogError(error).code === 'CATALOG_UNREACHABLE'
 

@@ -59,7 +59,10 @@ const table: Record<string, Row> = {
   '57P01': away('The catalog ended the session.', 'Try again.'),
   '57P02': away('The catalog crashed and is restarting.', 'Try again.'),
   '57P03': away('The catalog is starting up.', 'Try again in a moment.'),
-  '3D000': absent('The catalog’s database does not exist.', 'Create it, or correct SAASCTL_CATALOG_URL.'),
+  '3D000': absent(
+    'The catalog’s database does not exist.',
+    'Create it, or correct SAASCTL_CATALOG_URL. One that was lost comes back with "saasctl catalog restore".'
+  ),
   '28P01': denied('The catalog refused the password.', 'Check SAASCTL_CATALOG_URL and SAASCTL_CATALOG_PASSWORD.'),
   '28000': denied(
     'The catalog refused the login.',

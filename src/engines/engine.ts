@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Secret } from '../secret.js'
 import type { Survey, Takeover } from './adoption.js'
-import type { Dump, MakeDump, RestoreOptions } from './dump.js'
+import type { Dump, MakeDump, Played, RestoreOptions } from './dump.js'
 import type { AppliedMigration, MigrationFile } from './migration.js'
 import type { OwnerSession } from './owner.js'
 import type { Difference, Look, ReadOptions, Schema } from './schema.js'
@@ -255,7 +255,7 @@ export interface ActingSession {
    * Plays a dump, as the owner, into a database made empty for this try: its roles take the places of those that are named.
    * Whole, or with an error, after which the database can only be dropped.
    */
-  restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions): Promise<void>
+  restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions): Promise<Played>
   /** Puts the plan's limits on logins and database. */
   setLimits(names: DatabaseNames, limits: DatabaseLimits): Promise<void>
   /** Sets passwords, for those logins alone. */

@@ -69,10 +69,11 @@ export class MysqlActingSession implements ActingSession {
   }
 
   async restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions) {
-    await this.#fenced(async () => {
+    return await this.#fenced(async () => {
       const inside = await this.#open({ database: names.database, as: owner })
       try {
         await restore(inside, names, stream, options)
+        return { rows: {}, notes: [] }
       } finally {
         // Its settings are the script's.
         inside.destroy()
