@@ -76,6 +76,9 @@ async function status({ saasctl, print, progress }: Session, _flags: object, id:
     for (const lane of lanes) {
       const error = lane.status === 'waiting' ? lane.error : null
       if (error) progress.notice(`server ${lane.server} waits and is tried again: ${error.message}`)
+      else if (lane.owner !== null && lane.atOnce < lane.atMost) {
+        progress.notice(`server ${lane.server}: ${lane.atOnce} of ${lane.atMost} databases at once, for it is busy`)
+      }
     }
   }
 }
