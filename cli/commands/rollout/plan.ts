@@ -58,6 +58,24 @@ export function wishFlags(command: Command): Command {
   return command
 }
 
+/** Those that make a plan what it is. */
+const planning = [
+  ...(['selector', 'server', 'region', 'status', 'plan', 'all', 'except', 'tenant', 'to', 'down', 'canary'] as const),
+  ...(['waves', 'soak', 'gate', 'gateUrl', 'gateSql', 'maxFailures', 'maxPercent', 'maxConsecutive'] as const),
+  ...(['perServer', 'pace', 'verify'] as const)
+] satisfies Array<keyof WishFlags>
+
+/** A stored plan starts as it was planned: USAGE for a flag that would have to be passed over. */
+export async function checkStored(flags: WishFlags): Promise<void> {
+  const given = planning.find(name => flags[name] !== undefined)
+  if (!given) return
+  const { SaasctlError } = await import('../../../src/errors.js')
+  const flag = `--${given.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
+  throw new SaasctlError('USAGE', `A stored plan starts as it was planned, and ${flag} would change it.`, {
+    hint: `Start it without ${flag}, or plan again with it.`
+  })
+}
+
 const collectGates = (value: string, before: string[] = []) => [...before, notEmpty(value)]
 const collectUrls = (value: string, before: string[] = []) => [...before, httpUrl(value)]
 
