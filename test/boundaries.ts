@@ -48,6 +48,7 @@ const base = [
   'canonical',
   'closers',
   'config',
+  'disk',
   'duration',
   'errors',
   'names',
@@ -55,6 +56,7 @@ const base = [
   'secret',
   'setting-parsers',
   'settings',
+  'system-reason',
   'version'
 ]
 

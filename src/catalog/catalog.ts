@@ -4,9 +4,15 @@ import { SaasctlError } from '../errors.js'
 import type { Actor, AuditEvent } from './audit.js'
 import { catalogError } from './errors.js'
 
+/** A statement that each connection plans once; `prepared` makes it. */
+export interface Statement {
+  name: string
+  text: string
+}
+
 /** Anything that answers SQL: the catalog itself, or one transaction of it. */
 export interface Queryable {
-  query<Row extends object = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]>
+  query<Row extends object = Record<string, unknown>>(sql: string | Statement, values?: unknown[]): Promise<Row[]>
 }
 
 export interface Transaction extends Queryable {
@@ -33,12 +39,15 @@ export interface CatalogOptions {
   connectTimeoutMs?: number
   /** How long an answer may take, in milliseconds; 30,000. */
   answerTimeoutMs?: number
+  /** Told what was committed, after it was. */
+  onCommit?: (events: readonly AuditEvent[]) => void
 }
 
 /** The catalog database, as one login sees it. */
 export class Catalog implements Queryable {
   readonly #pool: pg.Pool
   readonly #connection: pg.ClientConfig
+  readonly #onCommit: (events: readonly AuditEvent[]) => void
 
   constructor(url: string, options: CatalogOptions = {}) {
     this.#connection = {
@@ -46,6 +55,7 @@ export class Catalog implements Queryable {
       application_name: options.applicationName ?? 'saasctl',
       connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000
     }
+    this.#onCommit = options.onCommit ?? (() => {})
     this.#pool = new pg.Pool({
       ...this.#connection,
       max: options.max ?? 4,
@@ -59,13 +69,16 @@ export class Catalog implements Queryable {
     this.#pool.on('connect', client => client.on('error', () => {}))
   }
 
-  async query<Row extends object = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]> {
+  async query<Row extends object = Record<string, unknown>>(
+    sql: string | Statement,
+    values?: unknown[]
+  ): Promise<Row[]> {
     try {
       // One connection per statement, given back whatever happened: pool.query() destroys it on any SQL error.
       const client = await this.#pool.connect()
       let broken = false
       try {
-        return (await client.query<Row>(sql, values)).rows
+        return (await client.query<Row>(said(sql, values))).rows
       } catch (error) {
         broken = isAway(error)
         throw error
@@ -82,18 +95,11 @@ export class Catalog implements Queryable {
    * When the commit's answer is lost the error says so: the change may or may not be there.
    */
   async transaction<T>(actor: Actor, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect().catch((error: unknown) => {
-      throw catalogError(error)
-    })
+    const client = await ours(this.#pool.connect())
     const events: AuditEvent[] = []
     const tx: Transaction = {
-      query: async <Row extends object>(sql: string, values?: unknown[]) => {
-        try {
-          return (await client.query<Row>(sql, values)).rows
-        } catch (error) {
-          throw catalogError(error)
-        }
-      },
+      query: async <Row extends object>(sql: string | Statement, values?: unknown[]) =>
+        (await ours(client.query<Row>(said(sql, values)))).rows,
       audit: event => events.push(event)
     }
     let broken: Error | boolean | undefined
@@ -102,6 +108,7 @@ export class Catalog implements Queryable {
       const result = await work(tx)
       await append(tx, actor, events)
       await commit(client)
+      this.#onCommit(events)
       return result
     } catch (error) {
       // The server takes back by itself what a connection that is gone has not committed.
@@ -118,17 +125,16 @@ export class Catalog implements Queryable {
 
   /**
    * Reads at one moment, on a connection of one's own: for what is too much to hold in memory. Not one of the pool's, whose
-   * bound on an answer would end what is read slowly, and keep the process alive as long.
+   * bound on an answer would end what is read slowly, and keep the process alive as long. What `work` itself fails with, at a
+   * file or a store, is thrown as it is.
    */
   async snapshot<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
     const client = new pg.Client({ ...this.#connection })
     client.on('error', () => {})
     try {
-      await client.connect()
-      await client.query('begin transaction isolation level repeatable read read only')
+      await ours(client.connect())
+      await ours(client.query('begin transaction isolation level repeatable read read only'))
       return await work(snapshotOn(client))
-    } catch (error) {
-      throw catalogError(error)
     } finally {
       // In the middle of a stream that nobody reads on, this cuts the connection.
       await client.end()
@@ -143,9 +149,7 @@ export class Catalog implements Queryable {
     channel: string,
     { onNotice, onLost, answerTimeoutMs }: { onNotice(payload: string): void; onLost(): void; answerTimeoutMs: number }
   ): Promise<Ear> {
-    const client = await this.#pool.connect().catch((error: unknown) => {
-      throw catalogError(error)
-    })
+    const client = await ours(this.#pool.connect())
     let over = false
     const release = () => {
       if (over) return
@@ -160,13 +164,8 @@ export class Catalog implements Queryable {
     client.on('notification', message => onNotice(message.payload ?? ''))
     client.on('error', lost)
     client.on('end', lost)
-    const query = async <Row extends object>(text: string, values: unknown[] = []) => {
-      try {
-        return (await client.query<Row>({ text, values, ...{ query_timeout: answerTimeoutMs } })).rows
-      } catch (error) {
-        throw catalogError(error)
-      }
-    }
+    const query = async <Row extends object>(sql: string | Statement, values: unknown[] = []) =>
+      (await ours(client.query<Row>({ ...said(sql, values), ...{ query_timeout: answerTimeoutMs } }))).rows
     try {
       await query(`listen ${pg.escapeIdentifier(channel)}`)
     } catch (error) {
@@ -183,16 +182,47 @@ export class Catalog implements Queryable {
 
 function snapshotOn(client: pg.Client): Snapshot {
   return {
-    query: async <Row extends object>(sql: string, values?: unknown[]) => (await client.query<Row>(sql, values)).rows,
+    query: async <Row extends object>(sql: string | Statement, values?: unknown[]) =>
+      (await client.query<Row>(said(sql, values))).rows,
     copy: async function* (sql) {
       const { to } = await import('pg-copy-streams')
       const stream = to(`copy (${sql}) to stdout (format binary)`)
       stream.on('error', () => {})
-      // Destroyed by whoever stops early it would wait for an end that does not come; its connection ends with the snapshot.
-      yield* client.query(stream).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+      try {
+        // Destroyed by whoever stops early it would wait for an end that does not come; its connection ends with the snapshot.
+        yield* client.query(stream).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+      } catch (error) {
+        throw catalogError(error)
+      }
     }
   }
 }
+
+/** What the driver fails with becomes an error of ours. */
+function ours<T>(answer: Promise<T>): Promise<T> {
+  return answer.catch((error: unknown) => {
+    throw catalogError(error)
+  })
+}
+
+const names = new Map<string, string>()
+
+/**
+ * For what is asked again and again and always of the same few rows: parsing and planning took three quarters of the
+ * server's time for it. Not for pages and choices, whose best plan depends on the values, and only for a text that is the
+ * same each time.
+ */
+export function prepared(text: string): Statement {
+  const name = names.get(text) ?? `saasctl_${names.size}`
+  names.set(text, name)
+  return { name, text }
+}
+
+/** The driver writes the values into what it is given. */
+const said = (sql: string | Statement, values: unknown[] | undefined): pg.QueryConfig => ({
+  ...(typeof sql === 'string' ? { text: sql } : sql),
+  ...(values && { values })
+})
 
 const isAway = (error: unknown) => catalogError(error).code === 'CATALOG_UNREACHABLE'
 
@@ -221,8 +251,10 @@ async function append(tx: Queryable, actor: Actor, events: AuditEvent[]): Promis
     .filter(event => !event.erases)
     .sort((a, b) => (a.chain < b.chain ? -1 : a.chain > b.chain ? 1 : 0))
   await tx.query(
-    `select saasctl.audit_append(chain, $1, $2, action, subject, payload)
-     from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as e (chain, action, subject, payload)`,
+    prepared(
+      `select saasctl.audit_append(chain, $1, $2, action, subject, payload)
+       from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as e (chain, action, subject, payload)`
+    ),
     [
       actor.name,
       actor.proof,

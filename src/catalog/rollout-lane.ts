@@ -1,6 +1,6 @@
 import { type ErrorRecord, SaasctlError } from '../errors.js'
 import type { Queryable } from './catalog.js'
-import type { OperationRow } from './operations.js'
+import { type OperationRow, open } from './operations.js'
 import type { TargetStatus } from './rollouts.js'
 import type { TenantStatus } from './tenants.js'
 
@@ -68,7 +68,7 @@ export async function takeTargets(q: Queryable, lane: Lane, ids: string[]): Prom
        select ($7::uuid[])[n], 'rollout.target', 'tenant:' || tenant_id, tenant_id, 'exclusive',
          jsonb_build_object('rolloutId', $3::uuid, 'laneId', $1::uuid), 1, actor, 'running', 1, owner, 'infinity'
        from picked
-       on conflict (tenant_id) where exclusion = 'exclusive' and status in ('queued', 'running', 'waiting', 'undoing') do nothing
+       on conflict (tenant_id) where exclusion = 'exclusive' and status in ${open} do nothing
        returning id, tenant_id),
      busy as (
        update saasctl.rollout_target t set next_at = clock_timestamp() + interval '1 s' from picked

@@ -1,4 +1,4 @@
-import type { Queryable } from './catalog.js'
+import { prepared, type Queryable } from './catalog.js'
 
 /** What the catalog keeps of a template's files. `definition` is the parsed template.json. */
 export interface TemplateRow<Definition = object> {
@@ -18,12 +18,15 @@ export async function listTemplates(q: Queryable): Promise<TemplateRow[]> {
 }
 
 export async function templateById(q: Queryable, id: string): Promise<TemplateRow | undefined> {
-  const [row] = await q.query<TemplateRow>(`select ${columns} from saasctl.template where id = $1`, [id])
+  const [row] = await q.query<TemplateRow>(prepared(`select ${columns} from saasctl.template where id = $1`), [id])
   return row
 }
 
-export async function newestTemplate(q: Queryable, name: string): Promise<TemplateRow | undefined> {
-  const [row] = await q.query<TemplateRow>(
+export async function newestTemplate<Definition = object>(
+  q: Queryable,
+  name: string
+): Promise<TemplateRow<Definition> | undefined> {
+  const [row] = await q.query<TemplateRow<Definition>>(
     `select ${columns} from saasctl.template where name = $1 order by version desc limit 1`,
     [name]
   )
@@ -31,8 +34,11 @@ export async function newestTemplate(q: Queryable, name: string): Promise<Templa
 }
 
 /** The newest version that is built on any server. */
-export async function builtTemplate(q: Queryable, name: string): Promise<TemplateRow | undefined> {
-  const [row] = await q.query<TemplateRow>(
+export async function builtTemplate<Definition = object>(
+  q: Queryable,
+  name: string
+): Promise<TemplateRow<Definition> | undefined> {
+  const [row] = await q.query<TemplateRow<Definition>>(
     `select ${columns} from saasctl.template t where t.name = $1 and exists (
        select from saasctl.database d where d.template_id = t.id and d.kind = 'template' and d.state = 'ready')
      order by t.version desc limit 1`,
@@ -42,13 +48,13 @@ export async function builtTemplate(q: Queryable, name: string): Promise<Templat
 }
 
 /** The version with this content, made when the content is new. Two at once agree on one. */
-export async function keepTemplate(
+export async function keepTemplate<Definition extends object>(
   q: Queryable,
-  template: { id: string; name: string; checksum: string; definition: object }
-): Promise<TemplateRow> {
-  const present = await newestTemplate(q, template.name)
+  template: { id: string; name: string; checksum: string; definition: Definition }
+): Promise<TemplateRow<Definition>> {
+  const present = await newestTemplate<Definition>(q, template.name)
   if (present?.checksum === template.checksum) return present
-  const [made] = await q.query<TemplateRow>(
+  const [made] = await q.query<TemplateRow<Definition>>(
     `insert into saasctl.template (id, name, version, checksum, definition) values ($1, $2, $3, $4, $5)
      on conflict (name, version) do nothing returning ${columns}`,
     [template.id, template.name, (present?.version ?? 0) + 1, template.checksum, template.definition]
@@ -59,10 +65,27 @@ export async function keepTemplate(
 /** What each migration said when it was first applied anywhere, by name. */
 export async function knownChecksums(q: Queryable, template: string, engine: string): Promise<Map<string, string>> {
   const rows = await q.query<{ name: string; checksum: string }>(
-    'select name, checksum from saasctl.migration_file where template = $1 and engine = $2',
+    prepared('select name, checksum from saasctl.migration_file where template = $1 and engine = $2'),
     [template, engine]
   )
   return new Map(rows.map(row => [row.name, row.checksum]))
+}
+
+/** Of the template that a database was made from: its version, and what its migrations said when they were first applied anywhere. */
+export interface DatabaseTemplate {
+  version: number
+  checksums: Record<string, string>
+}
+
+export async function templateOfDatabase(q: Queryable, id: string, engine: string): Promise<DatabaseTemplate> {
+  const [row] = await q.query<DatabaseTemplate>(
+    prepared(
+      `select t.version, (select coalesce(jsonb_object_agg(f.name, f.checksum), '{}') from saasctl.migration_file f
+         where f.template = t.name and f.engine = $2) as checksums from saasctl.template t where t.id = $1`
+    ),
+    [id, engine]
+  )
+  return row ?? { version: 0, checksums: {} }
 }
 
 export async function recordChecksums(

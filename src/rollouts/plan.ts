@@ -12,7 +12,7 @@ import { checkContracts } from './contracts.js'
 import { estimate } from './estimate.js'
 import { lintFiles, type RolloutFinding } from './findings.js'
 import { changedFile, EngineSchema, type KeptFiles, keptFiles, type Schemas } from './schema.js'
-import { cutWaves, type RolloutSettings, type Wave } from './settings.js'
+import { checkWaves, cutWaves, type RolloutSettings, type Wave } from './settings.js'
 import { type Largest, largestOf, measure, nameTheHit } from './sizes.js'
 import { assignWaves } from './targets.js'
 import { type Verified, verifyFleet } from './verify.js'
@@ -62,6 +62,7 @@ export interface RolloutPlan {
  */
 export async function planRollout(context: Context, wish: RolloutWish): Promise<RolloutPlan> {
   const { catalog } = context
+  checkWaves(wish.settings)
   const reading = schemasOf(context, wish.template)
   const verified = wish.verify ? await verifyFleet(context, wish, reading) : undefined
   const schemas = await reading

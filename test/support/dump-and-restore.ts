@@ -1,13 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import type { Dump, DumpFacts, DumpOptions } from '../../src/engines/dump.js'
+import type { Dump, DumpFacts, MakeDump, Played } from '../../src/engines/dump.js'
 import { fence, inside, make, type Planned, type RunningEngine } from './real-engines.js'
 
 /** A dump that was read to its end. */
 export interface Dumped {
   bytes: Buffer
   facts: DumpFacts
+  compressed: boolean
 }
 
 const path = process.env['PATH'] ?? ''
@@ -16,21 +17,21 @@ const path = process.env['PATH'] ?? ''
 export function beginDump(
   running: RunningEngine,
   of: Planned,
-  options: DumpOptions = { path, signal: neverAborted() }
+  options: MakeDump = { path, signal: neverAborted() }
 ): Promise<Dump> {
   return running.engine.dump(running.access, of.names.database, of.as('owner'), options)
 }
 
-export async function dumpOf(running: RunningEngine, of: Planned, options?: { path: string }): Promise<Dumped> {
+export async function dumpOf(running: RunningEngine, of: Planned, options?: Partial<MakeDump>): Promise<Dumped> {
   const dump = await beginDump(running, of, { path, signal: neverAborted(), ...options })
   const bytes = await buffer(dump.stream)
-  return { bytes, facts: await dump.facts }
+  return { bytes, facts: await dump.facts, compressed: dump.compressed }
 }
 
 /** Restores into a new database, as the control plane does. */
 export async function restoreOf(
   running: RunningEngine,
-  { bytes, facts }: Dumped,
+  { bytes, facts }: Pick<Dumped, 'bytes' | 'facts'>,
   cut = bytes.length
 ): Promise<Planned> {
   const target = await make(running)
@@ -38,7 +39,7 @@ export async function restoreOf(
   return target
 }
 
-export async function play(running: RunningEngine, into: Planned, bytes: Buffer, format: string): Promise<void> {
+export async function play(running: RunningEngine, into: Planned, bytes: Buffer, format: string): Promise<Played> {
   const session = await running.engine.enter(running.access, fence())
   try {
     // In pieces of a size that no boundary of the format has.
@@ -46,7 +47,7 @@ export async function play(running: RunningEngine, into: Planned, bytes: Buffer,
       bytes.subarray(index * 7777, (index + 1) * 7777)
     )
     const stream = Readable.from(pieces, { objectMode: false })
-    await session.restore(into.names, into.as('owner'), stream, { format, path: '', signal: neverAborted() })
+    return await session.restore(into.names, into.as('owner'), stream, { format, path: '', signal: neverAborted() })
   } finally {
     await session.end()
   }

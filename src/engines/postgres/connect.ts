@@ -1,8 +1,8 @@
-import { isIP } from 'node:net'
 import { checkServerIdentity } from 'node:tls'
 import pg from 'pg'
 import { SaasctlError } from '../../errors.js'
 import type { Credentials, ServerAddress } from '../engine.js'
+import { isLoopback } from '../loopback.js'
 import { translate } from './errors.js'
 import { answerScramFor } from './log-in.js'
 import { Session } from './session.js'
@@ -102,9 +102,4 @@ export function tlsOf({ host, tls }: ServerAddress) {
     checkServerIdentity: (_: string, certificate: Parameters<typeof checkServerIdentity>[1]) =>
       checkServerIdentity(host, certificate)
   }
-}
-
-/** A socket's folder, `localhost`, 127.0.0.0/8 or ::1. */
-function isLoopback(host: string): boolean {
-  return host.startsWith('/') || host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
