@@ -176,6 +176,10 @@ if (!(await skipWithoutPostgres(t))) {
       exit: 5,
       hint: 'The servers are: main, second.'
     })
+    await t.rejects(updateServer(saasctl, 'second', { host: '0.0.0.0' }), {
+      code: 'SERVER_DENIED',
+      message: /SSL/
+    })
     t.strictSame(await serverByName(catalog, 'second'), before, 'what did not work changed nothing')
     const { login = '' } = logins.get(second) ?? {}
     await asSuperuser(second, client => client.query(`alter role ${login} password 'another'`))
@@ -196,7 +200,7 @@ if (!(await skipWithoutPostgres(t))) {
     }
     const [event] = await catalog.query(
       `select p.payload::jsonb as payload from saasctl.audit_event e join saasctl.audit_payload p using (chain, seq)
-       where e.action = 'server.update' order by e.at desc limit 1`
+       where e.action = 'server.update' order by e.seq desc limit 1`
     )
     t.strictSame(event, { payload: { routerConnections: 150 } })
   })

@@ -78,8 +78,11 @@ async function create(session: Session, options: CreateOptions, slug: string): P
     reason: options.reason ?? ''
   }
   const { id, operation, operationId } = await createExport(saasctl, slug, wish, session.wait())
-  const { target, store, object, status, rowCount, bytes, sha512, expiresAt } = await mustFindExport(saasctl, id)
-  print.one({ id, operationId, status, target, store, object, rows: rowCount, bytes, sha512, expiresAt })
+  const { target, store, object, status, rowCount, bytes, sha512, recipient, expiresAt } = await mustFindExport(
+    saasctl,
+    id
+  )
+  print.one({ id, operationId, status, target, store, object, rows: rowCount, bytes, sha512, recipient, expiresAt })
   if (operation?.status !== 'succeeded') progress.next(`A worker makes it: saasctl export show ${id}`)
 }
 
@@ -145,12 +148,9 @@ async function importFile(session: Session, options: { as: string; key?: string 
     import('../../src/tenants/create.js')
   ])
   const publicKey = options.key === undefined ? undefined : await readText(options.key)
-  const wait = session.wait()
-  const { tenant, operation } = await importExport(
-    saasctl,
-    { file, slug: options.as, publicKey },
-    async wish => (await createTenant(saasctl, wish, { template: wish.template }, { ...wait, wait: true })).tenant,
-    wait
+  const wait = { ...session.wait(), wait: true }
+  const { tenant, operation } = await importExport(saasctl, { file, slug: options.as, publicKey }, (wish, filling) =>
+    createTenant(saasctl, wish, { template: wish.template }, wait, filling)
   )
   print.one({
     slug: tenant.slug,

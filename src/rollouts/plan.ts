@@ -63,8 +63,9 @@ export interface RolloutPlan {
 export async function planRollout(context: Context, wish: RolloutWish): Promise<RolloutPlan> {
   const { catalog } = context
   checkWaves(wish.settings)
-  const schemas = await schemasOf(context, wish.template)
-  const verified = wish.verify ? await verifyFleet(context, wish, schemas) : undefined
+  const reading = schemasOf(context, wish.template)
+  const verified = wish.verify ? await verifyFleet(context, wish, reading) : undefined
+  const schemas = await reading
   const heads = headsOf(schemas, wish.to)
   const found = await tenantsElsewhere(catalog, wish.template, wish.selector, heads)
   // Where a file that some tenant has was edited, that tenant does not stand where the files end.

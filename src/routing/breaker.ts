@@ -15,6 +15,8 @@ export interface BreakerOptions {
   callers?: number
   /** It opened, by this error, or closed. Not called again while it stays so. */
   onChange?(open: boolean, error: unknown): void
+  /** Milliseconds that only grow; for tests, `performance.now`. */
+  clock?(): number
 }
 
 /**
@@ -23,6 +25,7 @@ export interface BreakerOptions {
  */
 export class Breaker {
   readonly #options: BreakerOptions
+  readonly #now: () => number
   readonly #failed = new Set<string>()
   #failures = 0
   #open = false
@@ -32,6 +35,7 @@ export class Breaker {
 
   constructor(options: BreakerOptions) {
     this.#options = options
+    this.#now = options.clock ?? (() => performance.now())
   }
 
   get open(): boolean {
@@ -42,7 +46,7 @@ export class Breaker {
   async run<T>(act: () => Promise<T>, caller = ''): Promise<T> {
     const probe = this.#open
     if (probe) {
-      const pause = this.#closedAgainAt - performance.now()
+      const pause = this.#closedAgainAt - this.#now()
       if (pause > 0 || this.#probing) throw this.#down(pause)
       this.#probing = true
     }
@@ -76,7 +80,7 @@ export class Breaker {
     if (opened) this.#failures = FAILURES
     this.#open = true
     this.#reason = error
-    this.#closedAgainAt = performance.now() + Math.min(SHORTEST_MS * 2 ** tries, LONGEST_MS)
+    this.#closedAgainAt = this.#now() + Math.min(SHORTEST_MS * 2 ** tries, LONGEST_MS)
     if (opened) onChange?.(true, error)
   }
 

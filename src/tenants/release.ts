@@ -72,8 +72,9 @@ export async function planRelease(
   const { engine, access, database } = await gather(context, databaseId)
   const adoption = await adoptionOf(context.catalog, databaseId)
   const name = wish.name ?? adoption?.originalName ?? database.name
-  const renamed = engine.adoptedNames(databaseId, name).database !== name
-  if (!renamed && name !== database.name) {
+  // Where a database can be renamed in place, it has an owner too.
+  const renames = engine.adoptedNames(databaseId, '').database !== ''
+  if (!renames && name !== database.name) {
     throw new SaasctlError('INVALID_INPUT', `Database ${database.name} cannot be renamed on this server.`, {
       hint: 'Leave --name away.'
     })
@@ -86,7 +87,7 @@ export async function planRelease(
       data: { lacking }
     })
   }
-  return { slug: tenant.slug, database: database.name, name, to: renamed ? role : null }
+  return { slug: tenant.slug, database: database.name, name, to: renames ? role : null }
 }
 
 /** Takes all that is ours out of the tenant's database, gives it to a role, and forgets the tenant. Its data stays there. */
@@ -96,7 +97,7 @@ export async function releaseTenant(context: Context, slug: string, wish: Releas
     const tenant = await lockForChange(tx, slug, 'released', ['active', 'suspended'])
     await refuseHeld(tx, tenant)
     await setTenantStatus(tx, tenant.id, 'purging')
-    tx.audit(tenantEvent(tenant.id, 'tenant.release', { before: tenant.status, name, to, reason: wish.reason }))
+    tx.audit(tenantEvent(tenant.id, 'tenant.give-away', { before: tenant.status, name, to, reason: wish.reason }))
     return startOnTenant(tx, context, tenantRelease, tenant, claim, { name, to })
   })
 }

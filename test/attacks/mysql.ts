@@ -228,7 +228,7 @@ async function bounds(t: Test, { running, b }: Scene) {
     if (running.server.flavour !== 'mariadb') return t.pass('MySQL has no time limit for a login')
     const session = await running.engine.enter(running.access, fence())
     t.teardown(() => session.end())
-    await session.setLimits(b.names, { ...limits, statementTimeoutMs: 50 })
+    await session.setLimits(b.names, { ...limits, statementTimeoutMs: 400 })
     const guest = await running.hold(b.names.database, b.as('app_a'))
     t.teardown(() => guest.close())
     await t.rejects(
@@ -241,7 +241,7 @@ async function bounds(t: Test, { running, b }: Scene) {
     t.match(await guest.query('select @@session.max_statement_time as seconds'), [{ seconds: 0 }])
     await t.rejects(guest.query('set global max_statement_time = 0'))
     t.match(await running.query(b.names.database, b.as('app_a'), 'select @@session.max_statement_time as seconds'), [
-      { seconds: 0.05 }
+      { seconds: 0.4 }
     ])
     await session.setLimits(b.names, limits)
   })

@@ -1,12 +1,12 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { type AddressInfo, connect } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
 import t from 'tap'
 import { fromHeader, fromJwt, fromPath, fromSubdomain } from '../../src/router.js'
 import { controlPlane } from '../support/control-plane.js'
+import { eventually } from '../support/eventually.js'
 import { customers, makeTenants, routedApp, routerConfig } from '../support/routed-app.js'
 import { asSuperuser, skipWithoutPostgres } from '../support/servers.js'
 
@@ -188,13 +188,9 @@ if (!(await skipWithoutPostgres(t))) {
         )
         return rows.length
       })
-    const until = async (count: number) => {
-      for (let tries = 0; (await sleeping()) !== count && tries < 200; tries += 1) await sleep(20)
-      return sleeping()
-    }
-    t.equal(await until(1), 1)
+    await eventually(sleeping, count => count === 1)
     socket.destroy()
-    t.equal(await until(0), 0)
+    await eventually(sleeping, count => count === 0)
     t.equal((await app.inject({ url: '/public', headers: { host: 'acme.app.example' } })).statusCode, 200)
   })
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { catalogs } from '../../src/engines/postgres/look.js'
 import { uuidv7 } from '../../src/names.js'
 import { Secret } from '../../src/secret.js'
 import { type RunningPostgres, startPostgres } from '../support/postgres-engine.js'
@@ -29,6 +30,11 @@ if (!(await skipWithoutPostgres(t))) {
       t.test('the shell', t => shell(t, running, binaries))
       t.test('secrets', t => secrets(t, running))
       t.test('crashes', t => crashes(t, running))
+      t.test('the system’s tables have the numbers that a look asks for', async t => {
+        const named = Object.keys(catalogs).map(name => `('${name}', 'pg_catalog.${name}'::regclass::oid::int)`)
+        const found = await running.admin(`select * from (values ${named.join(', ')}) as found (name, oid)`)
+        t.strictSame(Object.fromEntries(found.map(({ name, oid }) => [name, oid])), catalogs)
+      })
     })
     t.test(`PostgreSQL ${binaries.version} with TLS`, t => tls(t, binaries))
   }
@@ -378,6 +384,16 @@ async function secrets(t: Test, running: RunningPostgres) {
     const error = await session.setPasswords(missing.names, { owner: new Secret('canary') }).catch(error => error)
     t.match(error, { code: 'SERVER_FAILED' })
     t.notMatch(JSON.stringify(error) + error.stack + String(error.cause), /canary|SCRAM-SHA-256\$/)
+  })
+
+  t.test('a control login may have a password in any language', async t => {
+    const password = 'ﬁ pässwörd №'
+    await running.admin(`create role anyone login password '${password}'; grant connect on database postgres to anyone`)
+    t.teardown(() => running.admin('drop owned by anyone; drop role anyone'))
+    const control = { login: 'anyone', password: new Secret(password) }
+    t.match(await running.engine.probe({ ...running.access, control }), { flavour: 'postgres' })
+    const wrong = { login: 'anyone', password: new Secret('fi pässwörd') }
+    await t.rejects(running.engine.probe({ ...running.access, control: wrong }), { code: 'SERVER_DENIED' })
   })
 
   t.test('a password that no client could send is refused', async t => {

@@ -8,6 +8,7 @@ import type { Kind, Step, Work } from '../../src/operations/kind.js'
 import { Operations } from '../../src/operations/operations.js'
 import { startOperation } from '../../src/operations/start.js'
 import { controlPlane } from '../support/control-plane.js'
+import { eventually } from '../support/eventually.js'
 
 /** The runner on the real ledger, with steps that only write down what was done with them. */
 const plane = await controlPlane({ addServer: false })
@@ -150,7 +151,10 @@ t.test('a process that lost its lease can write nothing, and follows the new own
         operation.id
       ])
       taken = other.wake(operation.id)
-      await new Promise(resolve => setTimeout(resolve, 50))
+      await eventually(
+        () => operationById(catalog, operation.id),
+        found => found?.epoch === 2
+      )
     }
   }
   const { operations, operation } = await begin(kindOf([step('one'), stolen, step('three')]))
@@ -198,11 +202,11 @@ t.test('whoever waits only so long is told that it goes on, and the next one fin
     ...step('one'),
     act: async () => {
       said.push('one')
-      await new Promise(resolve => setTimeout(resolve, 80))
+      await new Promise(resolve => setTimeout(resolve, 900))
     }
   }
   const { operations, operation } = await begin(kindOf([slow, step('two')]))
-  await t.rejects(operations.follow(operation, { timeoutMs: 40 }), { code: 'STILL_RUNNING', exit: 7 })
+  await t.rejects(operations.follow(operation, { timeoutMs: 600 }), { code: 'STILL_RUNNING', exit: 7 })
   t.same(said, ['one'], 'the step under way came to its end, the next was not begun')
   t.equal((await operations.follow(operation)).status, 'succeeded')
   t.equal(said.at(-1), 'two')

@@ -13,6 +13,7 @@ import { type RolloutSettings, usualSettings } from '../../src/rollouts/settings
 import { createTenant } from '../../src/tenants/create.js'
 import { asTenantOwner } from '../support/as-owner.js'
 import { controlPlane } from '../support/control-plane.js'
+import { eventually } from '../support/eventually.js'
 import { planned, tinyWish } from '../support/rollout-wish.js'
 import { asSuperuser, skipWithoutPostgres } from '../support/servers.js'
 import { tinyTemplate } from '../support/tiny-template.js'
@@ -51,10 +52,16 @@ if (!(await skipWithoutPostgres(t))) {
     t.match(await planRollout(saasctl, tinyWish()), { id: undefined })
   })
 
+  /** As if the time between two waves were over. */
+  const soaked = () =>
+    saasctl.catalog.query(
+      `update saasctl.operation set next_at = now() where kind = 'rollout.turn' and status = 'queued'`
+    )
+
   await t.test(
     'a file that is deleted, renamed or edited while it is rolled out stops it there, and it goes on after',
     async t => {
-      const half: Partial<RolloutSettings> = { canary: 1, soakMs: 150 }
+      const half: Partial<RolloutSettings> = { canary: 1, soakMs: 600_000 }
       const change = async (spoil: (name: string) => Promise<unknown>, says: RegExp) => {
         const name = await tiny.grow()
         const text = await readFile(file(name), 'utf8')
@@ -62,7 +69,7 @@ if (!(await skipWithoutPostgres(t))) {
         await startRollout(saasctl, id)
         const spoilt = followRollout(saasctl, id, {
           onMoved: ({ waves }) => {
-            if (waves[0]?.done === 1 && waves[0].finishedAt === null) void spoil(name)
+            if (waves[0]?.workedAt && waves[0].finishedAt === null) void spoil(name).then(soaked)
           }
         })
         const { rollout, waves } = await spoilt
@@ -222,19 +229,19 @@ if (!(await skipWithoutPostgres(t))) {
       t.equal(rollout.status, 'succeeded')
     })
     t.equal((await ledger('acme')).at(-1), name)
-    await tiny.grow({ up: 'select pg_sleep(3);', down: '' })
+    const waits = 'while not exists (select from notes where id = 4711) loop perform pg_sleep(0.02); end loop;'
+    await tiny.grow({ up: `-- statement\ndo $$ begin ${waits} end $$;\n-- statement`, down: '' })
     const id = await planned(saasctl, one('acme'))
     await startRollout(saasctl, id)
-    const [, refused] = await Promise.all([
-      followRollout(saasctl, id, {}),
-      held().then(() =>
-        nodePgMigrate('acme', 'up').then(
-          () => 'it ran',
-          (error: { stderr: string }) => error.stderr
-        )
-      )
-    ])
+    const followed = followRollout(saasctl, id, {})
+    await held()
+    const refused = await nodePgMigrate('acme', 'up').then(
+      () => 'it ran',
+      (error: { stderr: string }) => error.stderr
+    )
     t.match(refused, /Another migration is already running/)
+    await asTenantOwner(saasctl, 'acme', client => client.query(`insert into notes values (4711, 'now go on')`))
+    t.equal((await followed).rollout.status, 'succeeded')
   })
 
   /** Until our migration is at work in acme's database. */
@@ -242,7 +249,10 @@ if (!(await skipWithoutPostgres(t))) {
     await asSuperuser(plane.server, async client => {
       const locked = `select from pg_locks where locktype = 'advisory' and granted
         and (classid::bigint << 32 | objid::bigint) = ${LOCK}`
-      for (;;) if ((await client.query(locked)).rows.length > 0) return
+      await eventually(
+        () => client.query(locked),
+        ({ rows }) => rows.length > 0
+      )
     })
   }
 }

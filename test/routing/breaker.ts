@@ -9,13 +9,15 @@ const answer = async () => 'an answer'
 
 function setUp(more: Partial<BreakerOptions> = {}) {
   const changes: boolean[] = []
+  const clock = { now: 0 }
   const breaker = new Breaker({
+    clock: () => clock.now,
     what: 'The server',
     counts: error => error === gone,
     onChange: open => changes.push(open),
     ...more
   })
-  return { breaker, changes }
+  return { breaker, changes, clock }
 }
 
 async function failing(breaker: Breaker, ...callers: string[]): Promise<void> {
@@ -56,9 +58,9 @@ t.test('what does not count leaves it closed', async t => {
 })
 
 t.test('after its pause one try goes through, alone, and what it finds holds for all', async t => {
-  const { breaker, changes } = setUp()
+  const { breaker, changes, clock } = setUp()
   await failing(breaker, 'a', 'a', 'a')
-  await sleep(600)
+  clock.now += 600
   let tries = 0
   const probe = async () => {
     tries += 1
@@ -74,13 +76,13 @@ t.test('after its pause one try goes through, alone, and what it finds holds for
 })
 
 t.test('a try that fails makes the next pause longer, and says nothing new', async t => {
-  const { breaker, changes } = setUp()
+  const { breaker, changes, clock } = setUp()
   await failing(breaker, 'a', 'a', 'a')
-  await sleep(600)
+  clock.now += 600
   await failing(breaker, 'a')
-  await sleep(600)
+  clock.now += 600
   await t.rejects(breaker.run(answer), { code: 'TENANT_DOWN' }, 'still in its pause')
-  await sleep(600)
+  clock.now += 600
   t.equal(await breaker.run(answer), 'an answer')
   t.strictSame(changes, [true, false])
 })

@@ -41,7 +41,7 @@ if (!(await skipWithoutPostgres(t))) {
       })
     )
     app.get('/mistake', async request => request.tenant.can('canary-feature'))
-    app.get('/slow', async request => (await request.tenantDb()).query('select pg_sleep(0.5)'))
+    app.get('/slow', async request => (await request.tenantDb()).query('select pg_sleep(1)'))
     const suspended = async (request: {
       tenant: { slug: string }
       tenantDb(): Promise<{ query(sql: string): unknown }>
@@ -75,7 +75,7 @@ if (!(await skipWithoutPostgres(t))) {
       bodies.push(answer.body)
       return answer
     }
-    return { app, get, log, said: () => `${bodies.join('\n')}\n${log.text()}` }
+    return { app, get, log, said: () => `${bodies.join('\n')}\n${log.text().replaceAll(`"pid":${process.pid},`, '')}` }
   }
   type Application = Awaited<ReturnType<typeof application>>
 
@@ -85,8 +85,10 @@ if (!(await skipWithoutPostgres(t))) {
     const { login, password } = (await route?.credentials()) ?? {}
     const secrets = [password?.reveal(), login, route?.database, String(one.proxy.port), String(world.catalog.port)]
     test.equal(secrets.filter(secret => secret !== undefined).length, 5)
-    for (const [index, secret] of secrets.entries()) {
-      test.notOk(said().includes(String(secret)), `${['password', 'login', 'database', 'port', 'catalog'][index]}`)
+    for (const [index, secret = ''] of secrets.entries()) {
+      // A port counts as a number of its own: times and ids have its digits now and then.
+      const pattern = new RegExp(index < 3 ? secret : `(?<![\\w.])${secret}(?![\\w.])`)
+      test.notMatch(said(), pattern, `${['password', 'login', 'database', 'port', 'catalog'][index]}`)
     }
     test.notMatch(said(), /canary|select |insert |postgres(ql)?:\/\/|\\n\s+at /i)
   }
@@ -157,7 +159,15 @@ if (!(await skipWithoutPostgres(t))) {
   )
 
   await t.test('H26: limits, a program that does not fit, and a catalog that is away tell nothing either', async t => {
-    const it = await application(t, { acquireMs: 100 })
+    const it = await application(t, { acquireMs: 300 })
+    // The connections that the plan allows are open, so that nobody waits for anything but a turn.
+    await eventually(
+      async () => {
+        await Promise.all(Array.from({ length: 4 }, () => it.get('/slow')))
+        return one.sessions()
+      },
+      count => count === 4
+    )
     const crowd = await Promise.all(Array.from({ length: 8 }, () => it.get('/slow')))
     const turnedAway = crowd.filter(({ statusCode }) => statusCode !== 200).map(unavailable)
     t.same(

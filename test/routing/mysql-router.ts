@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/config.js'
 import { createTenants, fromSubdomain, type RouterOptions, router } from '../../src/router.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { controlPlane } from '../support/control-plane.js'
+import { eventually } from '../support/eventually.js'
 import { skipWithoutMysql } from '../support/mariadb-server.js'
 import { placeInCatalog } from '../support/mysql-in-catalog.js'
 import { mysqlServer } from '../support/routed-mysql.js'
@@ -95,7 +96,7 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
       t.equal((await get(app, 'initech')).statusCode, 200)
       const unknown = await get(app, 'nobody')
       await become('initech', 'suspended')
-      const refused = await until(
+      const refused = await eventually(
         () => get(app, 'initech'),
         ({ statusCode }) => statusCode !== 200
       )
@@ -104,7 +105,7 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
       await become('initech', 'active')
       t.equal(
         (
-          await until(
+          await eventually(
             () => get(app, 'initech'),
             ({ statusCode }) => statusCode === 200
           )
@@ -119,7 +120,7 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
     async t => {
       const app = await application(t)
       const slow = get(app, 'umbrella', '/slow')
-      const [row] = await until(
+      const [row] = await eventually(
         () => maria.running.root("select id from information_schema.processlist where info = 'do sleep(600)'"),
         rows => rows.length > 0
       )
@@ -137,7 +138,7 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
     t.equal((await get(app, 'acme')).statusCode, 200)
     t.equal(
       (
-        await until(
+        await eventually(
           () => get(app, 'initech'),
           ({ statusCode }) => statusCode === 200
         )
@@ -181,14 +182,6 @@ function hostOf(slug: string) {
 
 function get(app: FastifyInstance, slug: string, url = '/customers') {
   return app.inject({ url, headers: hostOf(slug) })
-}
-
-async function until<T>(look: () => Promise<T>, holds: (found: T) => boolean): Promise<T> {
-  for (let tries = 0; ; tries += 1) {
-    const found = await look()
-    if (holds(found) || tries === 200) return found
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
 }
 
 type Tap = typeof t

@@ -48,13 +48,13 @@ if (!(await skipWithoutPostgres(t))) {
       count => count > 20
     )
     t.strictSame([...other], [])
-    const long = [router.ask('acme', '/where?seconds=1'), router.ask('initech', '/late?seconds=1')]
-    await eventually(
-      () => one.sessions(`query like '%pg_sleep(%' and state = 'active'`),
-      count => count === 1
-    )
+    const hold = await world.holdRequests('acme')
+    t.teardown(() => hold.letGo())
+    const long = [router.ask('acme', '/where?held'), router.ask('initech', '/late?seconds=1')]
+    await eventually(hold.waiting, count => count === 1)
     router.kill('SIGTERM')
     await Promise.all(loops)
+    await hold.letGo()
     over = true
     for (const answer of await Promise.all(long)) t.match(answer, { status: 200, body: { same: true } })
     t.strictSame(await router.ended, clean, router.stderr())
@@ -76,7 +76,10 @@ if (!(await skipWithoutPostgres(t))) {
     await sleep(100)
     router.kill('SIGTERM')
     t.strictSame(await router.ended, clean, router.stderr())
-    t.equal(await one.sessions(), 0)
+    await eventually(
+      () => one.sessions(),
+      count => count === 0
+    )
   })
 
   await t.test('a router ends although a server says nothing', async t => {

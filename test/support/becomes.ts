@@ -1,10 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Whether something became true within ten seconds; asked every 20 ms. */
+/** Whether something became true within half a minute; asked every 20 ms. */
 export async function becomes(is: () => Promise<boolean>): Promise<boolean> {
-  for (let tries = 0; tries < 500; tries += 1) {
-    if (await is()) return true
-    await sleep(20)
-  }
+  for (const until = performance.now() + 30_000; performance.now() < until; await sleep(20)) if (await is()) return true
   return false
 }

@@ -75,10 +75,11 @@ async function untilBack({ saasctl }: KillStage): Promise<void> {
 }
 
 async function untilNothingIsOpen({ saasctl }: KillStage): Promise<void> {
-  const open = `select from saasctl.operation where status in ('queued', 'running', 'waiting', 'undoing')`
+  const open = `select kind, status, owner, epoch, next_at, error from saasctl.operation
+    where status in ('queued', 'running', 'waiting', 'undoing')`
   for (const until = performance.now() + 60_000; ; await sleep(20)) {
     const rows = await saasctl.catalog.query(open).catch(() => undefined)
     if (rows?.length === 0) return
-    if (performance.now() > until) throw new Error('The worker did not finish what was open.')
+    if (performance.now() > until) throw new Error(`The worker did not finish what was open: ${JSON.stringify(rows)}`)
   }
 }

@@ -24,6 +24,12 @@ export interface Where {
   same: boolean
 }
 
+/**
+ * Where a request waits with `?held`: in its database, until whoever holds the key lets it go (`holdRequests` of the router's
+ * world).
+ */
+export const HELD = 'select pg_advisory_xact_lock_shared(4711)'
+
 const place = 'select current_database() as database, session_user as login, inet_server_port() as port'
 
 /** A small application on the router: the same in the test's own process and in a process of its own. */
@@ -35,10 +41,11 @@ export async function routerApp(options: Partial<RouterOptions>): Promise<Fastif
     pollMs: 500,
     ...options
   })
-  app.get<{ Querystring: { seconds?: string } }>('/where', async request => {
+  app.get<{ Querystring: { seconds?: string; held?: string } }>('/where', async request => {
     const db = await request.tenantDb()
     const [first] = await db.query(place)
-    const { seconds } = request.query
+    const { seconds, held } = request.query
+    if (held !== undefined) await db.query(HELD)
     if (seconds !== undefined) await db.query('select pg_sleep($1::float8)', [seconds])
     const [last] = await db.query(place)
     const same = JSON.stringify(first) === JSON.stringify(last)

@@ -20,6 +20,12 @@ export interface TenantServer {
   sessions(where?: string): Promise<number>
 }
 
+export interface Hold {
+  /** How many wait. */
+  waiting(): Promise<number>
+  letGo(): Promise<void>
+}
+
 /** Everything that a router deals with, each on a server of its own behind a network that the test can spoil. */
 export interface RouterWorld {
   plane: ControlPlane
@@ -34,6 +40,8 @@ export interface RouterWorld {
   envThrough: Record<string, string>
   /** Makes a tenant, on server `one` unless told. Gives its id. */
   tenant(slug: string, more?: Omit<NewTenant, 'slug'>): Promise<string>
+  /** Requests for a tenant on server `one` that ask for it (`/where?held`) are under way until the hold is let go. */
+  holdRequests(slug: string): Promise<Hold>
   /** Changes the catalog behind everybody's back. */
   change<Row extends object>(sql: string, values?: unknown[]): Promise<Row[]>
   /** The application in this process until the test's end, and what its router gave notice of. */
@@ -103,6 +111,12 @@ export async function routerWorld(): Promise<RouterWorld> {
         const wish = { slug, server: 'one', ...more }
         return (await createTenant(saasctl, wish, { template: 'tiny' }, { wait: true })).tenant.id
       },
+      holdRequests: async slug => {
+        const { rows } = await plane.catalogAsSuperuser(client =>
+          client.query<{ name: string }>('select database as name from saasctl.route where slug = $1', [slug])
+        )
+        return hold(one.server, rows[0]?.name ?? '')
+      },
       change: (sql, values = []) => plane.catalogAsSuperuser(async client => (await client.query(sql, values)).rows),
       app: async (t, options = {}) => {
         const notices: Notice[] = []
@@ -115,6 +129,34 @@ export async function routerWorld(): Promise<RouterWorld> {
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+async function hold(server: TestServer, database: string): Promise<Hold> {
+  let letGo = () => {}
+  const over = new Promise<void>(resolve => {
+    letGo = resolve
+  })
+  let holding = () => {}
+  const begun = new Promise<void>(resolve => {
+    holding = resolve
+  })
+  const held = asSuperuser(
+    server,
+    async client => {
+      await client.query('select pg_advisory_lock(4711)')
+      holding()
+      await over
+    },
+    database
+  )
+  await Promise.race([begun, held])
+  return {
+    waiting: () => sessions(server, `wait_event = 'advisory' and datname = '${database}'`),
+    letGo: async () => {
+      letGo()
+      await held
+    }
   }
 }
 

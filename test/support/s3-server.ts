@@ -30,7 +30,12 @@ export async function startS3(): Promise<S3Server> {
   await s3.configureBuckets()
   const begun = join(directory, bucket, '._S3rver_uploads')
   await mkdir(begun, { recursive: true })
-  const uploads = () => readdir(begun)
+  const uploads = async () => {
+    const ids = await readdir(begun)
+    // One that was cut off before its key was written has a folder, and is none.
+    const keyed = await Promise.all(ids.map(id => stat(join(begun, id, 'key')).then(Boolean, () => false)))
+    return ids.filter((_, index) => keyed[index])
+  }
   const rest = s3.callback()
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? '/', 'http://s3')

@@ -2,11 +2,13 @@ import pg from 'pg'
 import t from 'tap'
 import { findTenant } from '../../src/catalog/tenants.js'
 import { buildTemplate } from '../../src/templates/build-template.js'
+import { createTenant } from '../../src/tenants/create.js'
 import { asTenantOwner } from '../support/as-owner.js'
 import { cli } from '../support/cli.js'
 import { controlPlane } from '../support/control-plane.js'
 import { fleetAudit } from '../support/fleet-audit.js'
 import { asSuperuser, skipWithoutPostgres } from '../support/servers.js'
+import { settle } from '../support/settle.js'
 import { tinyTemplate } from '../support/tiny-template.js'
 
 const NOTES = 'create table notes (id int primary key, body text not null)'
@@ -113,6 +115,9 @@ if (!(await skipWithoutPostgres(t))) {
   })
 
   await t.test('it can be given back as it was, and taken again', async t => {
+    const database = (await findTenant(saasctl.catalog, 'acme'))?.database
+    // As a try that was cut off in the middle leaves it.
+    await root(client => client.query(`alter database ${database} allow_connections false`))
     const { code, stderr } = await run(['tenant', 'give-away', 'acme', '--confirm', 'acme'])
     t.equal(code, 0, stderr)
     t.strictSame(await ownersIn('acme_production'), ['legacy'])
@@ -127,6 +132,21 @@ if (!(await skipWithoutPostgres(t))) {
     t.strictSame(await fleetAudit(plane), [])
     const again = await adopt('acme-2', 'acme_production')
     t.equal(again.code, 0, again.stderr)
+  })
+
+  await t.test('one that keeps its name is open to its new owner, although who gave it away was killed', async t => {
+    await createTenant(saasctl, { slug: 'plain' }, { template: 'tiny' }, { wait: true })
+    const database = (await findTenant(saasctl.catalog, 'plain'))?.database ?? ''
+    const env = { SAASCTL_FAILPOINT: 'tenant.release/give back:acted' }
+    await run(['tenant', 'give-away', 'plain', '--to', 'legacy', '--confirm', 'plain'], { env })
+    t.match(await findTenant(saasctl.catalog, 'plain'), { status: 'purging' })
+    await settle(saasctl)
+    t.equal(await findTenant(saasctl.catalog, 'plain'), undefined)
+    t.strictSame(await ownersIn(database), ['legacy'])
+    const rows = await root(async client => (await client.query('select body from notes')).rows, database)
+    t.strictSame(rows, [{ body: 'seed' }])
+    await root(client => client.query(`drop database ${database}`))
+    t.strictSame(await fleetAudit(plane), [])
   })
 
   await t.test('a schema that is not the baseline’s is refused thing by thing, and left as it was', async t => {

@@ -30,12 +30,18 @@ export class ScriptStatements {
 
   /** The statements that this piece completes, without what ends them. */
   push(chunk: Buffer): Buffer[] {
+    return this.take(chunk).map(({ sql }) => sql)
+  }
+
+  /** The same, each with what ended it. */
+  take(chunk: Buffer): Array<{ sql: Buffer; mark: ';' | ';;' }> {
     this.#append(chunk)
-    const found: Buffer[] = []
+    const found: Array<{ sql: Buffer; mark: ';' | ';;' }> = []
     for (let end = this.#next(); end >= 0; end = this.#next()) {
-      const statement = this.#held.subarray(0, end)
-      this.#cut(end + (this.#doubled ? 2 : 1))
-      if (!isBlank(statement)) found.push(statement)
+      const sql = this.#held.subarray(0, end)
+      const mark = this.#doubled ? ';;' : ';'
+      this.#cut(end + mark.length)
+      if (!isBlank(sql)) found.push({ sql, mark })
     }
     return found
   }
@@ -43,7 +49,7 @@ export class ScriptStatements {
   /** The last statements, and whether there is a piece of one that never ended. */
   end(): { statements: Buffer[]; cut: boolean } {
     const statements = this.push(Buffer.from('\n\n'))
-    return { statements, cut: !isBlank(this.#held) }
+    return { statements, cut: bare(this.#held.toString('utf8')) !== '' }
   }
 
   /** One row may be a gigabyte: memory doubles, so that no byte is copied more than twice. What was given out stays as it is. */
@@ -125,6 +131,9 @@ export class ScriptStatements {
     }
   }
 }
+
+/** What is left of a statement without the comments in front of it: of the last words of a dump, nothing. */
+export const bare = (sql: string) => sql.replace(/^(?:\s*(?:--[^\n]*\n|#[^\n]*\n|\/\*(?!M?!)[\s\S]*?\*\/)|\s+)+/, '')
 
 function isBlank(bytes: Buffer): boolean {
   return bytes.every(byte => BLANKS.includes(byte))

@@ -74,6 +74,17 @@ export class Session {
     }
   }
 
+  /** One message of several questions, without parameters: the rows of each, as what stands in their columns. */
+  async values(sql: string): Promise<unknown[][][]> {
+    try {
+      // The driver gives several results for several statements, and does not say so in its types.
+      const answers: unknown = await this.#inTurn(() => this.#client.query({ text: sql, rowMode: 'array' }))
+      return (answers as Array<pg.QueryArrayResult<unknown[]>>).map(({ rows }) => rows)
+    } catch (error) {
+      throw this.#translated(error)
+    }
+  }
+
   /** One message of one or several statements, without parameters: several are one transaction unless they say otherwise. */
   async run(sql: string): Promise<void> {
     try {

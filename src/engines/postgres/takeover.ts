@@ -113,7 +113,10 @@ export class PostgresTakeover implements Takeover {
 
   async giveBack({ names, owner, name, to }: Release): Promise<void> {
     if (to === null) throw new SaasctlError('INVALID_INPUT', 'A role to give the database to is needed.')
-    if ((await this.#ownerOf(names.database)) !== undefined) {
+    // One that was given away under the name that it had is its new owner's.
+    if ((await this.#ownerOf(names.database)) === this.#control) {
+      // An earlier try may have been cut off right after it had shut it.
+      await this.#session.run(`ALTER DATABASE ${id(names.database)} ALLOW_CONNECTIONS true`)
       await this.#empty(names, owner, to)
       await this.#session.run(`ALTER DATABASE ${id(names.database)} ALLOW_CONNECTIONS false`)
       await endLateSessions(this.#session, inDatabase(names.database))

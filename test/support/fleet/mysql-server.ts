@@ -110,18 +110,24 @@ async function leftSessions(ask: Ask): Promise<string[]> {
       `select user as user from information_schema.processlist where user like 't%own'`
     )
     if (found.length === 0) return []
-    if (tries === 40) return found.map(({ user }) => `a session of ${user} is still there.`)
+    if (tries === 400) return found.map(({ user }) => `a session of ${user} is still there.`)
     await sleep(25)
   }
 }
 
-/** No try of any operation has a session that could still act. */
+/** No try of any operation has a session that could still act; one that was ended gets a moment, too. */
 async function leftLocks({ operations }: Fleet, ask: Ask): Promise<string[]> {
   const findings: string[] = []
   for (const { id, kind } of operations) {
     const seats = [1, 2, 3, 4, 5].flatMap(epoch => [0, 1].map(seat => `is_used_lock('saasctl/${id}/${epoch}/${seat}')`))
-    const [row] = await ask<{ holders: string }>(`select concat_ws(',', ${seats.join(', ')}) as holders`)
-    if (row?.holders) findings.push(`a session of operation ${id} (${kind}) is still there: ${row.holders}.`)
+    const held = async () =>
+      (await ask<{ holders: string }>(`select concat_ws(',', ${seats.join(', ')}) as holders`))[0]?.holders
+    let holders = await held()
+    for (let tries = 0; holders && tries < 400; tries += 1) {
+      await sleep(25)
+      holders = await held()
+    }
+    if (holders) findings.push(`a session of operation ${id} (${kind}) is still there: ${holders}.`)
   }
   return findings
 }

@@ -159,7 +159,7 @@ async function leftSessions(rows: Rows): Promise<string[]> {
          and database = (select oid from pg_database where datname = 'postgres')`
     )
     if (found.length === 0) return []
-    if (tries === 40) return found.map(({ name }) => `the session or lock ${name} is still there.`)
+    if (tries === 400) return found.map(({ name }) => `the session or lock ${name} is still there.`)
     await sleep(25)
   }
 }

@@ -44,7 +44,7 @@ export async function lost(t: Test, world: World) {
   })
 
   t.test('a statement that ran into the plan’s time limit is the application’s to hear', async t => {
-    const open = () => routing.open(tenant.way({ statementTimeoutMs: 30 }))
+    const open = () => routing.open(tenant.way({ statementTimeoutMs: 400 }))
     const limited = world.budget({ max: 2 }, { open })
     t.teardown(() => limited.budget.shutdown(0))
     const lease = (limited.pools[0] as TenantPool).lease()
