@@ -97,11 +97,13 @@ export class Session {
     }
   }
 
-  /** One COPY … FROM STDIN with the rows that the stream gives; its error is the news when it fails. */
-  async copyIn(sql: string, rows: Readable): Promise<void> {
+  /** One COPY … FROM STDIN with the rows that the stream gives; how many they were. Its error is the news when it fails. */
+  async copyIn(sql: string, rows: Readable): Promise<number> {
     const { from } = await import('pg-copy-streams')
     try {
-      await this.#watched(pipeline(rows, this.#client.query(from(sql))))
+      const copy = this.#client.query(from(sql))
+      await this.#watched(pipeline(rows, copy))
+      return copy.rowCount
     } catch (error) {
       throw this.#translated(error)
     }
