@@ -91,6 +91,22 @@ export async function openCatalog(keys: KeyStore, stored: Readable): Promise<{ h
   }
 }
 
+/** The id of the control master that opens it, of which no more is read than that takes. Undefined for another kind of file. */
+export async function keyIdOf(stored: Readable): Promise<string | undefined> {
+  let held: Buffer = Buffer.of()
+  for await (const chunk of stored as AsyncIterable<Buffer>) {
+    held = Buffer.concat([held, chunk])
+    const end = held.indexOf(10, FIRST.length) + 1
+    if (end === 0 && held.length <= LONGEST_HEAD) continue
+    try {
+      return parse(held.toString('utf8', 0, end)).keyId
+    } catch {
+      break
+    }
+  }
+  return undefined
+}
+
 function parse(text: string): CatalogHead {
   try {
     const head = JSON.parse(text.slice(FIRST.length)) as CatalogHead

@@ -50,7 +50,8 @@ export const catalogBackup: Kind<CatalogInput, CatalogWork> = {
     {
       name: 'thin out',
       act: async ({ tools, operation }) => {
-        await thinOut(await tools.stores.open(operation.input.store), operation.input.keep)
+        const { store, keep } = operation.input
+        await thinOut(await tools.stores.open(store), tools.keys, keep)
       }
     }
   ],

@@ -3,7 +3,9 @@ import { open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { SaasctlError } from '../errors.js'
 import { quoteInput } from '../names.js'
+import { type KeyStore, keyId } from '../secrets/keystore.js'
 import type { Store, Stores } from '../stores/store.js'
+import { keyIdOf } from './archive.js'
 
 /** Where all backups of catalogs are in a store. */
 export const CATALOGS = 'catalog/'
@@ -35,9 +37,19 @@ export async function listCatalogs(store: Store): Promise<StoredCatalog[]> {
 /** An upload that nobody finished in a day is nobody's. */
 const ABANDONED_MS = 86_400_000
 
-/** Removes what is beyond the newest `keep`, and what uploads that were cut off have left. */
-export async function thinOut(store: Store, keep: number): Promise<number> {
-  const old = (await listCatalogs(store)).slice(Math.max(keep, 1))
+/**
+ * Removes what is beyond the newest `keep` of those that our control master opens, and what uploads that were cut off have
+ * left: a store may hold another control plane's too, and nobody else can make those again.
+ */
+export async function thinOut(store: Store, keys: KeyStore, keep: number): Promise<number> {
+  const ours = keyId(await keys.read('control'))
+  const old: StoredCatalog[] = []
+  let kept = 0
+  for (const stored of await listCatalogs(store)) {
+    if ((await keyIdOf(await store.get(stored.name))) !== ours) continue
+    if (kept < Math.max(keep, 1)) kept += 1
+    else old.push(stored)
+  }
   for (const { name } of old) await store.remove(name)
   await store.sweep(CATALOGS, new Date(Date.now() - ABANDONED_MS))
   return old.length

@@ -7,6 +7,7 @@ import { verifyTrail } from '../../src/audit/verify/verify.js'
 import { operationById } from '../../src/catalog/operations.js'
 import { doctor } from '../../src/doctor/doctor.js'
 import type { SaasctlError } from '../../src/errors.js'
+import { uuidv7 } from '../../src/names.js'
 import { backupCatalog, catalogBackupDue } from '../../src/rescue/backup.js'
 import { restoreCatalog } from '../../src/rescue/restore.js'
 import { listCatalogs, readCatalog } from '../../src/rescue/stored.js'
@@ -42,7 +43,16 @@ if (!(await skipWithoutPostgres(t))) {
     for (let n = 0; n < 3; n += 1) await backupCatalog(saasctl, wait)
     const listed = await listCatalogs(store)
     t.equal(listed.length, 3)
-    const bytes = await readFile(fileURLToPath(listed[0]?.url ?? ''), 'latin1')
+    const another = `catalog/${uuidv7()}-1.backup`
+    const head = { id: 'x', incarnation: 'x', keyId: 'another', program: '1', schemaVersion: 1, takenAt: 'x', v: 1 }
+    await store.put(another, Readable.from([`saasctl catalog backup\n${JSON.stringify(head)}\n`]))
+    for (let n = 0; n < 3; n += 1) await backupCatalog(saasctl, wait)
+    const names = (await listCatalogs(store)).map(({ name }) => name)
+    t.equal(names.length, 4)
+    t.ok(names.includes(another), 'and what another control plane has put there is not counted and stays')
+    await store.remove(another)
+    const [newest] = await listCatalogs(store)
+    const bytes = await readFile(fileURLToPath(newest?.url ?? ''), 'latin1')
     t.match(bytes, /^saasctl catalog backup\n\{/)
     t.notMatch(bytes, /acme-corp|golden-age|postgres|PGCOPY/)
   })

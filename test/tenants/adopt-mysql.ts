@@ -87,6 +87,9 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
       await writeFile(file, text)
       t.match(await run(['tenant', 'create', 'evil', '--from', file]), { code: 2, stderr: /has the command/ })
     }
+    // Bytes that would be read as others.
+    await writeFile(file, Buffer.from(`${dump}insert into tags values (1, _binary '\u00ff');\n`, 'latin1'))
+    t.match(await run(['tenant', 'create', 'bytes', '--from', file]), { code: 2, stderr: /--hex-blob/ })
     await writeFile(file, `${dump}insert into nothing values (1);\n`)
     t.match(await run(['tenant', 'create', 'broken', '--from', file]), { code: 1, stderr: /failed at statement 7/ })
     t.strictSame(await fleetAudit(plane, { mysql: server }), [])

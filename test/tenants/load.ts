@@ -81,7 +81,7 @@ if (!(await skipWithoutPostgres(t))) {
   const { saasctl } = plane
   const { run, json, folder } = await cli(t, plane.env)
   await buildTemplate(saasctl, 'tiny', { again: false, warm: undefined }, { wait: true })
-  const file = async (name: string, text: string) => {
+  const file = async (name: string, text: string | Buffer) => {
     await writeFile(join(folder, name), text)
     return name
   }
@@ -109,6 +109,32 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal((await run(['fleet', 'drift', 'acme'])).code, 0)
     t.equal((await run(['tenant', 'migrate', 'acme'])).code, 0)
     t.strictSame(await fleetAudit(plane), [])
+  })
+
+  await t.test('line ends stay as they are within values, and are no matter between statements', async t => {
+    const value = `INSERT INTO public.tags VALUES (9, 'CR\r\nLF');\n`
+    for (const [slug, dump] of [
+      ['values', DUMP + value],
+      ['windows', (DUMP + value.replace('\r\n', '\n')).replaceAll('\n', '\r\n')]
+    ] as const) {
+      const { code, stderr } = await load(slug, await file(`${slug}.sql`, dump))
+      t.equal(code, 0, stderr)
+      const [tags, notes] = await asTenantOwner(saasctl, slug, async client => [
+        (await client.query('select name from tags where id = 9')).rows,
+        (await client.query('select body from notes order by id')).rows
+      ])
+      t.strictSame(tags, [{ name: 'CR\r\nLF' }], slug)
+      t.strictSame(notes, [{ body: 'a\\b' }, { body: '\\! touch /tmp/never;' }], slug)
+    }
+  })
+
+  await t.test('a file in another character set is refused, and not loaded with other letters', async t => {
+    const text = `set client_encoding = 'LATIN1';\n${DUMP.replace("it''s", 'caf\u00e9')}`
+    const { code, stderr } = await load('latin', await file('latin.sql', Buffer.from(text, 'latin1')))
+    t.equal(code, 2, stderr)
+    t.match(stderr, /no UTF-8[\s\S]*--encoding=UTF8/)
+    const binary = Buffer.from('PGDMP\u0001\u000e\u0000\u0004\u0008\u00ff\u00fe', 'latin1')
+    t.match(await load('binary', await file('binary.dump', binary)), { code: 2, stderr: /custom form/ })
   })
 
   await t.test('a file that would run something is refused by the command’s name, before anything is made', async t => {

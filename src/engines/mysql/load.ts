@@ -1,6 +1,8 @@
+import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { SaasctlError } from '../../errors.js'
 import { quoteInput } from '../../names.js'
+import { notUtf8 } from '../lines.js'
 import { answerOf } from './errors.js'
 import { bare, ScriptStatements } from './script-statements.js'
 import type { Session } from './session.js'
@@ -42,9 +44,15 @@ export async function load(session: Session, stream: Readable): Promise<void> {
 const DEFINER =
   /\/\*!\d+ DEFINER=(?:`(?:[^`]|``)*`)@(?:`(?:[^`]|``)*`)\s*(?:SQL SECURITY DEFINER)?\s*\*\/|\bDEFINER=(?:`(?:[^`]|``)*`)@(?:`(?:[^`]|``)*`)/
 
+/** Rows of bytes and of old character sets stand in a dump as they are, unless it is taken otherwise. */
+function readUtf8(bytes: Buffer): string {
+  if (isUtf8(bytes)) return bytes.toString('utf8')
+  throw notUtf8('Take it with "mysqldump --hex-blob --default-character-set=utf8mb4".')
+}
+
 async function* statementsOf(stream: Readable): AsyncGenerator<string> {
   const script = new ScriptStatements()
-  const textOf = (found: Buffer[]) => found.map(one => one.toString('utf8')).filter(sql => bare(sql) !== '')
+  const textOf = (found: Buffer[]) => found.map(readUtf8).filter(sql => bare(sql) !== '')
   for await (const chunk of stream as AsyncIterable<Buffer>) yield* textOf(script.push(chunk))
   const { statements, cut } = script.end()
   yield* textOf(statements)

@@ -5,16 +5,13 @@ import { answerOf } from './errors.js'
 import { isLeftOut, type Piece, PlainDump } from './plain-dump.js'
 import type { Session } from './session.js'
 
+const UTF8 = 'Take it with "pg_dump --encoding=UTF8".'
+
 /** Reads a plain dump to its end, and refuses what is none. Nothing is sent anywhere. */
 export async function checkDump(stream: Readable): Promise<void> {
   const dump = new PlainDump()
-  const lines = linesOf(stream)
+  const lines = linesOf(plain(stream), UTF8)
   for await (const line of lines) {
-    if (line.startsWith('PGDMP')) {
-      throw new SaasctlError('INVALID_INPUT', 'The dump is in pg_dump’s custom form.', {
-        hint: 'Make text of it with "pg_restore --no-owner --file dump.sql", and load that.'
-      })
-    }
     if (dump.take(line)?.copy) for await (const _ of rows(lines, dump));
   }
 }
@@ -25,7 +22,7 @@ export async function checkDump(stream: Readable): Promise<void> {
  */
 export async function load(session: Session, stream: Readable): Promise<void> {
   const dump = new PlainDump()
-  const lines = linesOf(stream)
+  const lines = linesOf(stream, UTF8)
   await session.run('BEGIN; SET LOCAL search_path = public')
   for await (const line of lines) {
     const piece = dump.take(line)
@@ -34,6 +31,19 @@ export async function load(session: Session, stream: Readable): Promise<void> {
   const last = dump.end()
   if (last) await play(session, last, () => rows(lines, dump))
   await session.run('COMMIT')
+}
+
+async function* plain(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let first = true
+  for await (const chunk of stream) {
+    if (first && chunk.toString('latin1', 0, 5) === 'PGDMP') {
+      throw new SaasctlError('INVALID_INPUT', 'The dump is in pg_dump’s custom form.', {
+        hint: 'Make text of it with "pg_restore --no-owner --file dump.sql", and load that.'
+      })
+    }
+    first = false
+    yield chunk
+  }
 }
 
 async function play(session: Session, piece: Piece, rowsOf: () => AsyncIterable<string>): Promise<void> {
@@ -55,7 +65,7 @@ async function* rows(lines: AsyncGenerator<string>, dump: PlainDump): AsyncGener
   // By hand: leaving a for-await loop would end the lines.
   for (let next = await lines.next(); !next.done; next = await lines.next()) {
     dump.skip()
-    if (next.value === '\\.') return
+    if (/^\\\.\r?$/.test(next.value)) return
     yield `${next.value}\n`
   }
   throw new SaasctlError('INVALID_INPUT', 'The dump ends within the rows of a table.', { hint: 'Take it once more.' })
