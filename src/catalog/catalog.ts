@@ -183,7 +183,7 @@ export class Catalog implements Queryable {
 function snapshotOn(client: pg.Client): Snapshot {
   return {
     query: async <Row extends object>(sql: string | Statement, values?: unknown[]) =>
-      (await client.query<Row>(said(sql, values))).rows,
+      (await ours(client.query<Row>(said(sql, values)))).rows,
     copy: async function* (sql) {
       const { to } = await import('pg-copy-streams')
       const stream = to(`copy (${sql}) to stdout (format binary)`)
