@@ -51,6 +51,19 @@ if (!(await skipWithoutPostgres(t))) {
   for (const slug of slugs) await json(['tenant', 'create', slug])
   const all = ['--template', 'tiny', '--all']
   const slow = { up: 'select pg_sleep(0.4);', down: 'select 1;' }
+  /** A migration that waits, in each tenant, until there is a note of this number. */
+  const waiting = (note: number) => ({
+    up: `-- statement
+do $$ begin while not exists (select from notes where id = ${note}) loop perform pg_sleep(0.02); end loop; end $$;
+-- statement`,
+    down: 'select 1;'
+  })
+  const goOn = (note: number) =>
+    Promise.all(
+      slugs.map(slug =>
+        asTenantOwner(plane.saasctl, slug, client => client.query(`insert into notes values (${note}, 'go on')`))
+      )
+    )
   const planned = async (...more: string[]) => (await json<{ id: string }>(['rollout', 'plan', ...all, ...more])).id
   const statusOf = async (id: string) => (await json<{ status: string }>(['rollout', 'show', id])).status
   /** Makes the tenant's next migration fail: what it would create is there already. */
@@ -148,7 +161,7 @@ if (!(await skipWithoutPostgres(t))) {
     const worker = startWorkerProcess(plane.env)
     t.teardown(() => worker.kill('SIGKILL'))
     await worker.says(({ log }) => /is ready/.test(log?.message ?? ''))
-    await tiny.grow({ up: 'select pg_sleep(1);', down: 'select 1;' })
+    await tiny.grow(waiting(100))
     const id = await planned('--per-server', '1')
     const started = start(['rollout', 'start', id])
     await started.says(/wave 100%: 0 of 3/)
@@ -157,6 +170,7 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal(code, 7, stderr)
     t.match(stderr, new RegExp(`Rollout ${id} goes on\\..*Come back to it with "saasctl rollout watch ${id}"`, 's'))
     t.match(await json(['rollout', 'status', id]), [{ id, status: 'running', lanes: [{ server: 'main' }] }])
+    await goOn(100)
     const watched = await run(['rollout', 'watch', id])
     t.equal(watched.code, 0, watched.stderr)
     t.equal(await statusOf(id), 'succeeded')
