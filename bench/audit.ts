@@ -52,7 +52,7 @@ try {
     const call = (name: string, chain: string) =>
       client.query({
         name,
-        text: `select from ${name}($1, $2, $3, $4, $5, $6)`,
+        text: `select ${name}($1, $2, $3, $4, $5, $6)`,
         values: [chain, 'somebody', 'asserted', action, chain, payload]
       })
     const { append, row } = await alternate(

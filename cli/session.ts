@@ -73,7 +73,8 @@ export async function inSession(desk: Desk, config: Config, work: (session: Sess
   await allow(desk, saasctl)
   const interrupt = new Interrupt(saasctl, progress)
   if (saasctl.embedded) progress.notice(`Using the embedded catalog in ${relative(process.cwd(), config.home) || '.'}.`)
-  const unfinished = unfinishedOperations(saasctl)
+  // What is unfinished in a catalog that was restored is over, or goes on elsewhere.
+  const unfinished = saasctl.rewound ? Promise.resolve([]) : unfinishedOperations(saasctl)
   try {
     await work({
       ...desk,
@@ -96,13 +97,10 @@ function configOf({ catalog, home, tokenFile, embedded }: Flags, { concurrency }
 /** What the caller's role may not do is refused before anything of the command runs. */
 async function allow({ command, flags }: Desk, saasctl: Saasctl): Promise<void> {
   try {
-    const { demand } = await import('../src/operators/permissions.js')
-    const given = Object.entries(flags).filter(([, value]) => value !== undefined && value !== false)
-    demand(
-      saasctl.caller,
-      command,
-      given.map(([name]) => name)
-    )
+    const { demand, refuseBeforeAdoption } = await import('../src/operators/permissions.js')
+    const given = Object.entries(flags).flatMap(([name, value]) => (value === undefined || value === false ? [] : name))
+    demand(saasctl.caller, command, given)
+    if (saasctl.rewound) refuseBeforeAdoption(command, given)
   } catch (error) {
     await saasctl.close()
     throw error

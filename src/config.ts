@@ -120,3 +120,14 @@ function readFile(path: string): Record<string, unknown> {
     })
   }
 }
+
+/** Runs an act with a variable set for a library that can be told in no other way; what stood there stays. */
+export function withVariable<T>(name: string, value: string, act: () => T): T {
+  const before = process.env[name]
+  process.env[name] = before ?? value
+  try {
+    return act()
+  } finally {
+    if (before === undefined) delete process.env[name]
+  }
+}

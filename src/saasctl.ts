@@ -6,6 +6,7 @@ import { Catalog } from './catalog/catalog.js'
 import { checkVersion, readInstance } from './catalog/instance.js'
 import { Closers } from './closers.js'
 import type { Config } from './config.js'
+import { KeepBound } from './databases/keep-bound.js'
 import type { EmbeddedServer } from './embedded/embedded.js'
 import type { EmbeddedMysql } from './embedded/mysql.js'
 import { engineRegistry } from './engines/registry.js'
@@ -35,6 +36,8 @@ export interface Saasctl extends Context {
   /** The server that was started for it, when no catalog is configured. */
   embedded: EmbeddedServer | undefined
   catalogUrl: string
+  /** The catalog was put back from a backup and not declared the present one yet: what it believes may be over. */
+  rewound: boolean
   /** Who calls, and as what; a program asks the table of permissions with it. */
   caller: Caller
   close(): Promise<void>
@@ -47,11 +50,15 @@ export interface Saasctl extends Context {
 export async function open(config: Config, options: OpenOptions = {}): Promise<Saasctl> {
   const closers = new Closers()
   const report = options.report ?? (() => {})
+  let bound: KeepBound | undefined
   try {
     const { url: catalogUrl, embedded } = await wayIn(config, report)
-    const catalog = new Catalog(catalogUrl, { max: options.connections ?? 8 })
+    const catalog = new Catalog(catalogUrl, {
+      max: options.connections ?? 8,
+      onCommit: events => bound?.heard(events)
+    })
     closers.push(() => catalog.close())
-    await checkCatalog(catalog, embedded, report)
+    const rewound = await checkCatalog(catalog, embedded, report)
     const engines = engineRegistry()
     closers.push(() => engines.close())
     const tools: Tools = {
@@ -68,6 +75,9 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
         exportSeconds: config.exportKeep / 1000
       }
     }
+    const keepBound = new KeepBound(tools)
+    closers.push(() => keepBound.close())
+    bound = keepBound
     const operations = new Operations(tools, {
       owner: `${hostname()}:${process.pid}:${uuidv7()}`,
       leaseMs: config.lease,
@@ -85,7 +95,18 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
     const { actor } = caller
     const close = () => closers.close()
     const proof = token && tokenHash(token)
-    const saasctl = { ...tools, actor, caller, tokenHash: proof, operations, config, embedded, catalogUrl, close }
+    const saasctl = {
+      ...tools,
+      actor,
+      caller,
+      tokenHash: proof,
+      operations,
+      config,
+      embedded,
+      catalogUrl,
+      rewound,
+      close
+    }
     if (embedded) {
       await keep(saasctl, 'catalog', embedded)
       if (await hasEmbeddedMysql(config.home)) await addEmbeddedMysql(saasctl, report)
@@ -97,14 +118,19 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
   }
 }
 
-/** Refuses a catalog of another version; the embedded one is brought to ours, because nobody else looks after it. */
+/**
+ * Refuses a catalog of another version; the embedded one is brought to ours, because nobody else looks after it. Gives
+ * whether it was restored and is not adopted yet.
+ */
 async function checkCatalog(
   catalog: Catalog,
   embedded: EmbeddedServer | undefined,
   report: (sentence: string) => void
-): Promise<void> {
+): Promise<boolean> {
   try {
-    await checkVersion(await readInstance(catalog))
+    const instance = await readInstance(catalog)
+    await checkVersion(instance)
+    return instance.restoredAt !== null
   } catch (thrown) {
     const error = asSaasctlError(thrown)
     if (!embedded || (error.code !== 'CATALOG_BEHIND' && error.code !== 'CATALOG_UNMIGRATED')) throw error
@@ -114,6 +140,7 @@ async function checkCatalog(
       import('./catalog/migrate.js')
     ])
     await migrateCatalog(embeddedAdminUrl(embedded))
+    return (await readInstance(catalog)).restoredAt !== null
   }
 }
 

@@ -48,6 +48,7 @@ const base = [
   'canonical',
   'closers',
   'config',
+  'disk',
   'duration',
   'errors',
   'names',

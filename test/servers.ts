@@ -176,6 +176,10 @@ if (!(await skipWithoutPostgres(t))) {
       exit: 5,
       hint: 'The servers are: main, second.'
     })
+    await t.rejects(updateServer(saasctl, 'second', { host: '0.0.0.0' }), {
+      code: 'SERVER_DENIED',
+      message: /SSL/
+    })
     t.strictSame(await serverByName(catalog, 'second'), before, 'what did not work changed nothing')
     const { login = '' } = logins.get(second) ?? {}
     await asSuperuser(second, client => client.query(`alter role ${login} password 'another'`))

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 import { collectNames, count } from '../flags.js'
 import { verb } from '../help.js'
-import { withSaasctl } from '../session.js'
+import { withDesk, withSaasctl } from '../session.js'
 import { certificate, checkpoint, exportTrail, key } from './audit/hand-out.js'
 import { list, show } from './audit/look.js'
-import { verify } from './audit/verify.js'
+import { verify, verifyFile } from './audit/verify.js'
 
 export function audit(noun: Command): void {
   verb(noun, 'list', 'List events, newest first', [
@@ -37,7 +37,7 @@ export function audit(noun: Command): void {
       'a checkpoint that was kept elsewhere: a file, or file:// or s3:// of one in a store'
     )
     .option('--key <files>', 'public keys that are trusted, in PEM; this machine’s own unless given', collectNames)
-    .action(withSaasctl(verify))
+    .action((file, ...more) => (file === undefined ? withSaasctl(verify) : withDesk(verifyFile))(file, ...more))
   verb(noun, 'checkpoint', 'Sign where every chain ends now', [
     'audit checkpoint --to s3://elsewhere  # as checkpoint-12 and so on, never over one that is there',
     'audit checkpoint --out /mnt/elsewhere/checkpoint-12  # with its signature and the heads beside it'

@@ -17,8 +17,15 @@ export function catalog(noun: Command): void {
     .action(withSaasctl(status))
   verb(noun, 'adopt', 'Declare a restored catalog the present one, and get back what came after it', [
     'catalog adopt --dry-run',
-    'catalog adopt --yes'
+    'catalog adopt --yes',
+    'catalog adopt --give t0123456789abcdefghijklmnop=acme'
   ])
+    .option(
+      '--give <database=slug>',
+      'make a tenant of a database that nothing proves to be anybody’s; repeatable',
+      gift,
+      []
+    )
     .option('--dry-run', 'list what servers and stores know and the catalog does not, and change nothing')
     .action(withSaasctl(adopt))
   verb(noun, 'backup', 'Back up the catalog itself, encrypted with a key of the control master', [
@@ -63,16 +70,22 @@ async function status({ saasctl, print }: Session): Promise<void> {
   print.one(await catalogStatus(saasctl.catalog))
 }
 
-async function adopt(session: Session, { dryRun }: { dryRun?: true }): Promise<void> {
+const gift = (text: string, before: string[]): string[] => [...before, text]
+
+async function adopt(session: Session, { dryRun, give }: { dryRun?: true; give: string[] }): Promise<void> {
   const { saasctl, print, flags, progress } = session
-  const { adoptRestored, planRescue } = await import('../../src/rescue/adopt.js')
+  const [{ adoptRestored, planRescue }, { parseGift }] = await Promise.all([
+    import('../../src/rescue/adopt.js'),
+    import('../../src/rescue/give.js')
+  ])
+  const gifts = { gifts: give.map(parseGift), template: saasctl.config.template }
   const columns = ['found', 'tenant', 'server', 'database', 'message'] as const
   if (dryRun) {
-    print.list(await planRescue(saasctl), [...columns])
+    print.list(await planRescue(saasctl, gifts), [...columns])
     return progress.notice('Nothing was changed.')
   }
   await agree('Every router reloads all tenants, and no operation from before the restore goes on by itself.', flags)
-  const { lines, ...adopted } = await adoptRestored(saasctl, session.wait())
+  const { lines, ...adopted } = await adoptRestored(saasctl, session.wait(), gifts)
   progress.clear()
   if (print.forPrograms) print.one({ ...adopted, lines })
   else {

@@ -80,8 +80,11 @@ async function create(session: Session, options: CreateOptions, slug: string): P
     reason: options.reason ?? ''
   }
   const { id, operation, operationId } = await createExport(saasctl, slug, wish, session.wait())
-  const { target, store, object, status, rowCount, bytes, sha512, expiresAt } = await mustFindExport(saasctl, id)
-  print.one({ id, operationId, status, target, store, object, rows: rowCount, bytes, sha512, expiresAt })
+  const { target, store, object, status, rowCount, bytes, sha512, recipient, expiresAt } = await mustFindExport(
+    saasctl,
+    id
+  )
+  print.one({ id, operationId, status, target, store, object, rows: rowCount, bytes, sha512, recipient, expiresAt })
   if (operation?.status !== 'succeeded') progress.next(`A worker makes it: saasctl export show ${id}`)
 }
 

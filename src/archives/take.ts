@@ -6,6 +6,7 @@ import type { DatabaseParts } from '../databases/work.js'
 import type { DumpFacts } from '../engines/dump.js'
 import { SaasctlError } from '../errors.js'
 import { packageVersion } from '../version.js'
+import { compressionFor } from './compress.js'
 import { type Manifest, sealManifest } from './manifest.js'
 import { objectsOf, removeObjects, takeBackObjects } from './names.js'
 import { type Expected, transferProgress } from './progress.js'
@@ -47,12 +48,14 @@ export async function takeBackup(
   try {
     const owner = await parts.logins.credentials('owner')
     const template = await templateOf(parts, tenant)
-    const dump = await parts.engine.dump(parts.access, database.name, owner, { signal, path: tools.path })
+    const { fingerprint } = database
+    const dump = await parts.engine.dump(parts.access, database.name, owner, { signal, path: tools.path, fingerprint })
     const archived = await writeArchive(dump.stream, {
       store,
       name: names.content,
       key,
       backup: id,
+      compression: compressionFor(dump),
       signal,
       expectedBytes: expected?.bytes,
       onBytes: transferProgress(progress, expected)

@@ -1,6 +1,6 @@
 import { pipeline, type Readable } from 'node:stream'
 import type { Store } from '../stores/store.js'
-import { type Compression, compressionFor, compressor } from './compress.js'
+import { type Compression, compressor } from './compress.js'
 import { FrameSealer } from './frames.js'
 import type { TenantKey } from './tenant-key.js'
 
@@ -10,6 +10,7 @@ export interface ArchiveWish {
   name: string
   key: TenantKey
   backup: string
+  compression: Compression
   signal: AbortSignal
   expectedBytes?: number | undefined
   /** How many bytes have been sealed so far; called for every frame. */
@@ -25,13 +26,12 @@ export interface Archived {
 }
 
 /**
- * Compresses where it gains something, encrypts and stores the stream: it touches no disk in clear, and memory stays flat.
+ * Compresses as wished, encrypts and stores the stream: it touches no disk in clear, and memory stays flat.
  * Any failure closes the stream and leaves no object.
  */
 export async function writeArchive(content: Readable, wish: ArchiveWish): Promise<Archived> {
-  const { store, name, key, backup, signal, expectedBytes, onBytes } = wish
+  const { store, name, key, backup, compression, signal, expectedBytes, onBytes } = wish
   try {
-    const compression = await compressionFor(content)
     const sealer = new FrameSealer(key.bytes, backup, onBytes)
     // Who reads the sealer hears what went wrong.
     pipeline([content, ...compressor(compression), sealer], () => {})

@@ -13,12 +13,11 @@ export interface SignedCertificate {
 
 /** The certificate of a tenant's erasure, by the tenant's id: its name is erased. EVENT_NOT_FOUND when it was not erased. */
 export async function findCertificate(q: Queryable, tenantId: string): Promise<SignedCertificate> {
-  const events = isUuid(tenantId)
-    ? await listEvents(q, { chain: 'erasure', action: 'erasure.certificate', limit: 10_000 })
-    : []
-  for (const { body, payload } of events) {
-    if (payload === null || !body.includes(`"subject":"tenant:${tenantId}"`)) continue
-    const said = JSON.parse(payload) as { body: string; signature: string; keyId: string }
+  const subject = `tenant:${tenantId}`
+  const wanted = { chain: 'erasure', action: 'erasure.certificate', subject, limit: 1 }
+  const [event] = isUuid(tenantId) ? await listEvents(q, wanted) : []
+  if (event?.payload) {
+    const said = JSON.parse(event.payload) as { body: string; signature: string; keyId: string }
     return { ...said, signature: Buffer.from(said.signature, 'base64') }
   }
   throw new SaasctlError('EVENT_NOT_FOUND', `No tenant ${quoteInput(tenantId)} was erased.`, {

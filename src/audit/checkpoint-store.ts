@@ -3,8 +3,8 @@ import { Readable } from 'node:stream'
 import type { Catalog } from '../catalog/catalog.js'
 import type { CheckpointRow } from '../catalog/checkpoints.js'
 import type { ChainHead } from '../catalog/trail.js'
-import { asSaasctlError, SaasctlError } from '../errors.js'
-import { readWhole, type Store, type Stores } from '../stores/store.js'
+import { SaasctlError } from '../errors.js'
+import { holds, readWhole, type Store, type Stores } from '../stores/store.js'
 import { type CheckpointFile, checkpointOf, headLines, parseHeads } from './checkpoint-file.js'
 
 /**
@@ -51,16 +51,6 @@ export async function fetchCheckpoint(stores: Stores, address: string): Promise<
 async function* heads(store: Store, name: string): AsyncGenerator<ChainHead> {
   const input = await store.get(name)
   yield* parseHeads(createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }), addressIn(store, name))
-}
-
-async function holds(store: Store, name: string): Promise<boolean> {
-  try {
-    ;(await store.get(name, { start: 0, end: 0 })).destroy()
-    return true
-  } catch (error) {
-    if (asSaasctlError(error).code === 'STORE_MISSING') return false
-    throw error
-  }
 }
 
 const addressIn = (store: Store, name: string) => `${store.url.replace(/\/$/, '')}/${name}`

@@ -64,19 +64,10 @@ function lineOf({ chain, seq, at, action, body, hash, salt, payload }: TrailEven
 
 /** Reads such a file, an event at a time. INVALID_INPUT, with the line, for what is none or is not whole. */
 export async function* readTrail(path: string): AsyncIterable<TrailEvent> {
-  const input = createReadStream(path)
-  const failed = new Promise<never>((_, reject) => input.once('error', reject))
-  failed.catch(() => {})
-  await Promise.race([
-    failed.catch((cause: NodeJS.ErrnoException) => {
-      throw refused(path, `cannot be read: ${cause.code}`)
-    }),
-    new Promise(resolve => input.once('open', resolve))
-  ])
   let line = 0
   let events = 0
   let ended = false
-  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const text of linesOf(path)) {
     line += 1
     const read = parse(text)
     if (!read || ended) throw refused(path, `is no trail that saasctl has exported: line ${line}`)
@@ -89,6 +80,14 @@ export async function* readTrail(path: string): AsyncIterable<TrailEvent> {
     }
   }
   if (!ended) throw refused(path, 'is cut off at its end')
+}
+
+async function* linesOf(path: string): AsyncGenerator<string> {
+  try {
+    yield* createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })
+  } catch (error) {
+    throw refused(path, `cannot be read: ${(error as NodeJS.ErrnoException).code}`)
+  }
 }
 
 function parse(text: string): TrailEvent | { events: number } | undefined {

@@ -9,7 +9,7 @@ import { type DatabaseParts, gather } from '../databases/work.js'
 import { SaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
 import type { Context, Kind, Work } from '../operations/kind.js'
-import { lockForChange } from '../tenants/find.js'
+import { databaseIdOfTenant, lockForChange } from '../tenants/find.js'
 import { changeTenant, startOnTenant, type TenantInput, type TenantOutcome, type Wait } from '../tenants/work.js'
 
 interface BackupInput extends TenantInput {
@@ -96,11 +96,10 @@ export async function backupTenant(context: Context, slug: string, options: Back
     if (options.stillWanted && !(await options.stillWanted(tx, tenant.id))) throw notWanted(tenant.slug)
     const input = { backupId: id, store }
     const operation = await startOnTenant(tx, context, tenantBackup, tenant, claim, input)
-    const { databaseId } = operation.input as unknown as TenantInput
     await insertBackup(tx, {
       id,
       tenantId: tenant.id,
-      databaseId,
+      databaseId: databaseIdOfTenant(tenant),
       operationId: operation.id,
       reason,
       store,

@@ -1,6 +1,7 @@
 import type { Actor } from './audit.js'
 import { forgetUnbound } from './bindings.js'
 import type { Catalog, Transaction } from './catalog.js'
+import { open } from './operations.js'
 
 /** More takeovers than any operation of the lost catalog can have had after the backup. */
 const EPOCH_LEAP = 1_000_000
@@ -33,7 +34,7 @@ export async function adoptCatalog(
     await tx.query(
       `update saasctl.operation set status = 'cancelled', epoch = epoch + $1, owner = null, lease_until = null, error = $2,
          finished_at = clock_timestamp()
-       where status in ('queued', 'running', 'waiting', 'undoing')`,
+       where status in ${open}`,
       [EPOCH_LEAP, { code: 'CANCELLED', message: 'It was under way when the backup of this catalog was made.' }]
     )
     // A warm database may have been claimed after the backup, and hold a tenant's data by now.

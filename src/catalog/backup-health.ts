@@ -25,6 +25,10 @@ export interface BackupTotals {
   oldestVerifiedAt: Date | null
 }
 
+/** A drill that ended with one of these says nothing of the backup: what it was to be tried with was not there. */
+const untried = `('SERVER_UNREACHABLE', 'SERVER_DENIED', 'SERVER_RIGHTS', 'SERVER_BUSY', 'SERVER_FULL', 'SERVER_UNSUPPORTED',
+  'STORE_UNREACHABLE', 'STORE_REFUSED', 'TOOL_MISSING')`
+
 /** Half an interval more is patience for a busy server; after that the promise of the plan is broken. */
 const health = (conditions: string) => `
   select slug, plan, every, drill, last_backup_at as "lastBackupAt", last_verified_at as "lastVerifiedAt",
@@ -44,7 +48,7 @@ const health = (conditions: string) => `
     left join saasctl.database d on d.id = m.database_id
     cross join lateral (
       select max(taken_at) as last_backup_at, min(taken_at) as first_backup_at, max(verified_at) as last_verified_at,
-        coalesce((array_agg(verify_error is not null order by id desc))[1], false) as newest_damaged
+        coalesce((array_agg(verify_error->>'code' not in ${untried} order by id desc))[1], false) as newest_damaged
       from saasctl.backup where tenant_id = t.id and status = 'complete') b
     where ${conditions}) tenants`
 

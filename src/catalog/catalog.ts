@@ -33,12 +33,15 @@ export interface CatalogOptions {
   connectTimeoutMs?: number
   /** How long an answer may take, in milliseconds; 30,000. */
   answerTimeoutMs?: number
+  /** Told what was committed, after it was. */
+  onCommit?: (events: readonly AuditEvent[]) => void
 }
 
 /** The catalog database, as one login sees it. */
 export class Catalog implements Queryable {
   readonly #pool: pg.Pool
   readonly #connection: pg.ClientConfig
+  readonly #onCommit: (events: readonly AuditEvent[]) => void
 
   constructor(url: string, options: CatalogOptions = {}) {
     this.#connection = {
@@ -46,6 +49,7 @@ export class Catalog implements Queryable {
       application_name: options.applicationName ?? 'saasctl',
       connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000
     }
+    this.#onCommit = options.onCommit ?? (() => {})
     this.#pool = new pg.Pool({
       ...this.#connection,
       max: options.max ?? 4,
@@ -82,18 +86,11 @@ export class Catalog implements Queryable {
    * When the commit's answer is lost the error says so: the change may or may not be there.
    */
   async transaction<T>(actor: Actor, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect().catch((error: unknown) => {
-      throw catalogError(error)
-    })
+    const client = await ours(this.#pool.connect())
     const events: AuditEvent[] = []
     const tx: Transaction = {
-      query: async <Row extends object>(sql: string, values?: unknown[]) => {
-        try {
-          return (await client.query<Row>(sql, values)).rows
-        } catch (error) {
-          throw catalogError(error)
-        }
-      },
+      query: async <Row extends object>(sql: string, values?: unknown[]) =>
+        (await ours(client.query<Row>(sql, values))).rows,
       audit: event => events.push(event)
     }
     let broken: Error | boolean | undefined
@@ -102,6 +99,7 @@ export class Catalog implements Queryable {
       const result = await work(tx)
       await append(tx, actor, events)
       await commit(client)
+      this.#onCommit(events)
       return result
     } catch (error) {
       // The server takes back by itself what a connection that is gone has not committed.
@@ -118,17 +116,16 @@ export class Catalog implements Queryable {
 
   /**
    * Reads at one moment, on a connection of one's own: for what is too much to hold in memory. Not one of the pool's, whose
-   * bound on an answer would end what is read slowly, and keep the process alive as long.
+   * bound on an answer would end what is read slowly, and keep the process alive as long. What `work` itself fails with, at a
+   * file or a store, is thrown as it is.
    */
   async snapshot<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
     const client = new pg.Client({ ...this.#connection })
     client.on('error', () => {})
     try {
-      await client.connect()
-      await client.query('begin transaction isolation level repeatable read read only')
+      await ours(client.connect())
+      await ours(client.query('begin transaction isolation level repeatable read read only'))
       return await work(snapshotOn(client))
-    } catch (error) {
-      throw catalogError(error)
     } finally {
       // In the middle of a stream that nobody reads on, this cuts the connection.
       await client.end()
@@ -143,9 +140,7 @@ export class Catalog implements Queryable {
     channel: string,
     { onNotice, onLost, answerTimeoutMs }: { onNotice(payload: string): void; onLost(): void; answerTimeoutMs: number }
   ): Promise<Ear> {
-    const client = await this.#pool.connect().catch((error: unknown) => {
-      throw catalogError(error)
-    })
+    const client = await ours(this.#pool.connect())
     let over = false
     const release = () => {
       if (over) return
@@ -160,13 +155,8 @@ export class Catalog implements Queryable {
     client.on('notification', message => onNotice(message.payload ?? ''))
     client.on('error', lost)
     client.on('end', lost)
-    const query = async <Row extends object>(text: string, values: unknown[] = []) => {
-      try {
-        return (await client.query<Row>({ text, values, ...{ query_timeout: answerTimeoutMs } })).rows
-      } catch (error) {
-        throw catalogError(error)
-      }
-    }
+    const query = async <Row extends object>(text: string, values: unknown[] = []) =>
+      (await ours(client.query<Row>({ text, values, ...{ query_timeout: answerTimeoutMs } }))).rows
     try {
       await query(`listen ${pg.escapeIdentifier(channel)}`)
     } catch (error) {
@@ -183,15 +173,27 @@ export class Catalog implements Queryable {
 
 function snapshotOn(client: pg.Client): Snapshot {
   return {
-    query: async <Row extends object>(sql: string, values?: unknown[]) => (await client.query<Row>(sql, values)).rows,
+    query: async <Row extends object>(sql: string, values?: unknown[]) =>
+      (await ours(client.query<Row>(sql, values))).rows,
     copy: async function* (sql) {
       const { to } = await import('pg-copy-streams')
       const stream = to(`copy (${sql}) to stdout (format binary)`)
       stream.on('error', () => {})
-      // Destroyed by whoever stops early it would wait for an end that does not come; its connection ends with the snapshot.
-      yield* client.query(stream).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+      try {
+        // Destroyed by whoever stops early it would wait for an end that does not come; its connection ends with the snapshot.
+        yield* client.query(stream).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+      } catch (error) {
+        throw catalogError(error)
+      }
     }
   }
+}
+
+/** What the driver fails with becomes an error of ours. */
+function ours<T>(answer: Promise<T>): Promise<T> {
+  return answer.catch((error: unknown) => {
+    throw catalogError(error)
+  })
 }
 
 const isAway = (error: unknown) => catalogError(error).code === 'CATALOG_UNREACHABLE'

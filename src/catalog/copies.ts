@@ -6,25 +6,15 @@ export interface StoredCopy {
   object: string
 }
 
-/** A catalog may be older than the exports of this program. */
-async function haveExports(q: Queryable): Promise<boolean> {
-  const [row] = await q.query<{ there: boolean }>(`select to_regclass('saasctl.export') is not null as there`)
-  return row?.there === true
-}
-
 /** Every object of the tenant's backups and exports that the catalog knows of. */
 export async function copiesOf(q: Queryable, tenantId: string): Promise<StoredCopy[]> {
-  const backups = await q.query<StoredCopy>(
+  return q.query<StoredCopy>(
     `select b.store, o.object from saasctl.backup b, unnest(array[b.object, b.manifest]) o (object)
-     where b.tenant_id = $1 and o.object is not null and b.status <> 'removed'`,
+     where b.tenant_id = $1 and o.object is not null and b.status <> 'removed'
+     union all
+     select store, object from saasctl.export where tenant_id = $1 and store is not null and object is not null`,
     [tenantId]
   )
-  if (!(await haveExports(q))) return backups
-  const exports = await q.query<StoredCopy>(
-    'select store, object from saasctl.export where tenant_id = $1 and store is not null and object is not null',
-    [tenantId]
-  )
-  return [...backups, ...exports]
 }
 
 /** They are gone; the rows stay, without what people wrote in them. */
@@ -36,7 +26,6 @@ export async function forgetCopies(q: Queryable, tenantId: string): Promise<void
     [tenantId]
   )
   await q.query('delete from saasctl.backup_schedule where tenant_id = $1', [tenantId])
-  if (!(await haveExports(q))) return
   await q.query(
     `update saasctl.export set status = case when status = 'ready' then 'expired' else status end, reason = 'erased',
        target = null, store = null, object = null, certificate = null

@@ -1,5 +1,6 @@
 import type { DatabaseLimits } from '../engines/engine.js'
 import type { Queryable } from './catalog.js'
+import { open } from './operations.js'
 
 export type DatabaseRowState = 'building' | 'ready' | 'placed' | 'retired' | 'dropping' | 'dropped'
 
@@ -44,14 +45,6 @@ export async function insertDatabase(q: Queryable, database: NewDatabase): Promi
 
 export async function databaseById(q: Queryable, id: string): Promise<DatabaseRow | undefined> {
   const [row] = await q.query<DatabaseRow>(`select ${columns} from saasctl.database d where d.id = $1`, [id])
-  return row
-}
-
-export async function databaseOfTenant(q: Queryable, tenantId: string): Promise<DatabaseRow | undefined> {
-  const [row] = await q.query<DatabaseRow>(
-    `select ${columns} from saasctl.placement p join saasctl.database d on d.id = p.database_id where p.tenant_id = $1`,
-    [tenantId]
-  )
   return row
 }
 
@@ -211,7 +204,7 @@ export async function countWarm(q: Queryable, templateId: string): Promise<WarmC
      from saasctl.database d
      where d.template_id = $1 and d.kind = 'tenant' and d.state in ('ready', 'building')
        and not exists (select from saasctl.operation o where o.tenant_id is not null and o.input->>'databaseId' = d.id::text
-         and o.status in ('queued', 'running', 'waiting', 'undoing'))
+         and o.status in ${open})
      group by 1, 2, 3`,
     [templateId]
   )

@@ -7,7 +7,6 @@ export interface Dossier {
   backups: object[]
 }
 
-/** Reads it. Operators and backups are there when the catalog has their tables. */
 export async function dossierOf(q: Queryable, tenantId: string): Promise<Dossier> {
   const [tenant = {}] = await q.query(
     `select t.id, t.slug, t.display_name as "displayName", t.status, t.plan, t.template, t.labels, t.region,
@@ -31,25 +30,16 @@ export async function dossierOf(q: Queryable, tenantId: string): Promise<Dossier
      join saasctl.placement p on p.database_id = d.id where p.tenant_id = $1 order by l.name`,
     [tenantId]
   )
-  const operators = (await has(q, 'operator'))
-    ? await q.query(
-        `select name, role, created_at as "since", revoked_at as "until" from saasctl.operator order by created_at`
-      )
-    : []
-  const backups = (await has(q, 'backup'))
-    ? await q.query(
-        `select id, status, reason, taken_at as "takenAt", bytes, row_count as "rows", migration,
-           verified_at as "lastVerifiedRestore", expires_at as "expiresAt" from saasctl.backup
-         where tenant_id = $1 order by id`,
-        [tenantId]
-      )
-    : []
+  const operators = await q.query(
+    `select name, role, created_at as "since", revoked_at as "until" from saasctl.operator order by created_at`
+  )
+  const backups = await q.query(
+    `select id, status, reason, taken_at as "takenAt", bytes, row_count as "rows", migration,
+       verified_at as "lastVerifiedRestore", expires_at as "expiresAt" from saasctl.backup
+     where tenant_id = $1 order by id`,
+    [tenantId]
+  )
   return { tenant, access: { logins, operators }, backups }
-}
-
-async function has(q: Queryable, table: string): Promise<boolean> {
-  const [row] = await q.query<{ there: boolean }>('select to_regclass($1) is not null as there', [`saasctl.${table}`])
-  return row?.there === true
 }
 
 export interface ChainLine {

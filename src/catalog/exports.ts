@@ -17,6 +17,8 @@ export interface ExportRow {
   object: string | null
   masked: boolean
   certificate: string | null
+  /** SHA-256 of the certificate, by which whoever can open it is known. */
+  recipient: string | null
   actor: Actor
   reason: string
   bytes: number | null
@@ -36,7 +38,7 @@ export interface ListedExport extends ExportRow {
 }
 
 const columns = `e.id, e.tenant_id as "tenantId", e.operation_id as "operationId", e.status, e.formats, e.container, e.target,
-  e.store, e.object, e.masked, e.certificate, e.actor, e.reason, e.bytes::float8 as bytes, e.sha512, e.position,
+  e.store, e.object, e.masked, e.certificate, e.recipient, e.actor, e.reason, e.bytes::float8 as bytes, e.sha512, e.position,
   e.snapshot_at as "snapshotAt", e.row_count::float8 as "rowCount", e.key_id as "keyId", e.created_at as "createdAt",
   e.finished_at as "finishedAt", e.expires_at as "expiresAt"`
 
@@ -45,10 +47,11 @@ export type NewExport = Pick<
   'id' | 'tenantId' | 'operationId' | 'formats' | 'container' | 'target' | 'masked' | 'certificate' | 'actor' | 'reason'
 >
 
-export async function insertExport(q: Queryable, wish: NewExport): Promise<void> {
-  await q.query(
+/** Says by which fingerprint whoever can open it is known; null when everybody can. */
+export async function insertExport(q: Queryable, wish: NewExport): Promise<Pick<ExportRow, 'recipient'>> {
+  const rows = await q.query<Pick<ExportRow, 'recipient'>>(
     `insert into saasctl.export (id, tenant_id, operation_id, formats, container, target, masked, certificate, actor, reason)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning recipient`,
     [
       wish.id,
       wish.tenantId,
@@ -62,9 +65,10 @@ export async function insertExport(q: Queryable, wish: NewExport): Promise<void>
       wish.reason
     ]
   )
+  return only(rows, 'the row of an export')
 }
 
-export type ExportAnswer = 'asked' | 'absent' | 'busy' | 'reason' | 'formats' | 'token'
+export type ExportAnswer = 'asked' | 'absent' | 'busy' | 'reason' | 'formats' | 'token' | 'certificate'
 
 /**
  * The same for a login that may only ask, with its operation: a worker makes it. The catalog looks by itself whom the token

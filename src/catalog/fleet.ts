@@ -1,5 +1,6 @@
 import type { EngineName } from '../engines/engine.js'
 import type { Queryable } from './catalog.js'
+import { open } from './operations.js'
 import { type Selector, selectorConditions } from './tenants.js'
 
 /** A tenant as a rollout sees it. */
@@ -101,7 +102,7 @@ export async function setSeen(q: Queryable, seen: Seen[]): Promise<Set<string>> 
        as f (id, before, migration, checksum, fingerprint, stamp)
      where d.id = f.id and d.migrations_checksum is not distinct from f.before and not exists (
        select from saasctl.placement p join saasctl.operation o on o.tenant_id = p.tenant_id
-       where p.database_id = d.id and o.exclusion = 'exclusive' and o.status in ('queued', 'running', 'waiting', 'undoing'))
+       where p.database_id = d.id and o.exclusion = 'exclusive' and o.status in ${open})
      returning d.id`,
     [
       seen.map(one => one.databaseId),

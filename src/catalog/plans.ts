@@ -10,12 +10,15 @@ export interface PlanRow<Definition = object> {
 
 const columns = 'name, checksum, definition, revision::int, updated_at as "updatedAt"'
 
-export async function listPlans(q: Queryable): Promise<PlanRow[]> {
-  return q.query<PlanRow>(`select ${columns} from saasctl.plan order by name`)
+export async function listPlans<Definition = object>(q: Queryable): Promise<Array<PlanRow<Definition>>> {
+  return q.query<PlanRow<Definition>>(`select ${columns} from saasctl.plan order by name`)
 }
 
-export async function planByName(q: Queryable, name: string): Promise<PlanRow | undefined> {
-  const [row] = await q.query<PlanRow>(`select ${columns} from saasctl.plan where name = $1`, [name])
+export async function planByName<Definition = object>(
+  q: Queryable,
+  name: string
+): Promise<PlanRow<Definition> | undefined> {
+  const [row] = await q.query<PlanRow<Definition>>(`select ${columns} from saasctl.plan where name = $1`, [name])
   return row
 }
 

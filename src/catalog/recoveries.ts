@@ -1,5 +1,5 @@
 import type { Queryable } from './catalog.js'
-import type { DatabaseRowState, NewDatabase } from './databases.js'
+import type { NewDatabase } from './databases.js'
 import type { NewTenant, TenantStatus } from './tenants.js'
 
 /** What the catalog knows of a tenant, to be compared with what stands on the servers. */
@@ -34,13 +34,18 @@ export async function tenantsOn(q: Queryable, serverId: string): Promise<KnownTe
   return q.query<KnownTenant>(`${known} where d.server_id = $1 order by t.slug`, [serverId])
 }
 
-/** Of these databases, those that the catalog has in a state in which they are somebody's or are dropped. */
-export async function knownDatabaseStates(q: Queryable, ids: string[]): Promise<Map<string, DatabaseRowState>> {
-  const rows = await q.query<{ id: string; state: DatabaseRowState }>(
-    'select id, state from saasctl.database where id = any($1::uuid[])',
+/**
+ * Of these databases, those that the catalog has, and which of them were warm in a catalog that was restored: a tenant may
+ * have one of these since.
+ */
+export async function knownDatabaseStates(q: Queryable, ids: string[]): Promise<Map<string, 'known' | 'unclaimed'>> {
+  const rows = await q.query<{ id: string; unclaimed: boolean }>(
+    `select d.id, d.kind = 'tenant' and (d.state = 'ready' and i.restored_at is not null
+         or d.state = 'retired' and not exists (select from saasctl.replaced_database r where r.database_id = d.id)) as unclaimed
+     from saasctl.database d, saasctl.instance i where d.id = any($1::uuid[])`,
     [ids]
   )
-  return new Map(rows.map(({ id, state }) => [id, state]))
+  return new Map(rows.map(({ id, unclaimed }) => [id, unclaimed ? 'unclaimed' : 'known']))
 }
 
 /** Whose the database is by the catalog. */

@@ -1,5 +1,6 @@
 import type { Queryable } from './catalog.js'
 import { underHold } from './holds.js'
+import { open } from './operations.js'
 
 /** A database that a tenant had before a restore. */
 export interface ReplacedRow {
@@ -54,7 +55,7 @@ export async function replacedToDrop(q: Queryable, limit: number): Promise<Repla
      join saasctl.database d on d.id = r.database_id join saasctl.tenant t on t.id = r.tenant_id
      where (r.drop_at <= now() or t.status = 'purged') and d.state = 'retired'
        and not exists (select from saasctl.operation o where o.tenant_id = r.tenant_id
-         and o.status in ('queued', 'running', 'waiting', 'undoing'))
+         and o.status in ${open})
        and not ${underHold('r.tenant_id')}
      order by r.drop_at limit $1`,
     [limit]

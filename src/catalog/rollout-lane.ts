@@ -1,6 +1,6 @@
 import { type ErrorRecord, SaasctlError } from '../errors.js'
 import type { Queryable } from './catalog.js'
-import type { OperationRow } from './operations.js'
+import { type OperationRow, open } from './operations.js'
 import type { TargetStatus } from './rollouts.js'
 import type { TenantStatus } from './tenants.js'
 
@@ -68,7 +68,7 @@ export async function takeTargets(q: Queryable, lane: Lane, ids: string[]): Prom
        select ($7::uuid[])[n], 'rollout.target', 'tenant:' || tenant_id, tenant_id, 'exclusive',
          jsonb_build_object('rolloutId', $3::uuid, 'laneId', $1::uuid), 1, actor, 'running', 1, owner, 'infinity'
        from picked
-       on conflict (tenant_id) where exclusion = 'exclusive' and status in ('queued', 'running', 'waiting', 'undoing') do nothing
+       on conflict (tenant_id) where exclusion = 'exclusive' and status in ${open} do nothing
        returning id, tenant_id),
      busy as (
        update saasctl.rollout_target t set next_at = clock_timestamp() + interval '1 s' from picked
@@ -129,9 +129,8 @@ export interface Finished {
   unbegun?: true
   /** What its schema is now; null when nothing is known to have changed. */
   schema: { migration: string | null; migrationsChecksum: string; fingerprint: string | null } | null
-  /** How long it took, and each file of it. */
-  workMs: number
-  fileMs: Record<string, number>
+  /** How long it took, and each file of it, by name, in milliseconds; null unless it is done. */
+  times: { workMs: number; fileMs: Record<string, number> } | null
 }
 
 /** Writes what became of targets, and lets their tenants go. FENCED when the lane is somebody else's. */
@@ -140,13 +139,14 @@ export async function finishTargets(q: Queryable, lane: Lane, finished: Finished
     `with lane as (
        select o.id from saasctl.operation o where o.id = $1 and o.epoch = $2 and o.status = 'running' for share),
      f as (
-       select * from lane, unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::jsonb[], $9::float8[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::boolean[])
-         as f (tenant_id, operation_id, database_id, status, error, delay_ms, migration, checksum, fingerprint, moved, unbegun)),
+       select * from lane, unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::jsonb[], $9::float8[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::boolean[], $16::float8[], $17::jsonb[])
+         as f (tenant_id, operation_id, database_id, status, error, delay_ms, migration, checksum, fingerprint, moved, unbegun, work_ms, file_ms)),
      t as (
        update saasctl.rollout_target t set status = f.status, error = f.error, lane_id = null,
          attempt = t.attempt - case when f.unbegun then 1 else 0 end,
          next_at = clock_timestamp() + make_interval(secs => f.delay_ms / 1000),
-         finished_at = case when f.status = 'pending' then null else clock_timestamp() end
+         finished_at = case when f.status = 'pending' then null else clock_timestamp() end,
+         work_ms = coalesce(f.work_ms, t.work_ms), file_ms = coalesce(f.file_ms, t.file_ms)
        from f where t.rollout_id = $3 and t.tenant_id = f.tenant_id and t.operation_id = f.operation_id returning t.tenant_id),
      o as (
        update saasctl.operation o set status = case f.status when 'done' then 'succeeded' when 'failed' then 'failed' else 'cancelled' end,
@@ -171,7 +171,9 @@ export async function finishTargets(q: Queryable, lane: Lane, finished: Finished
       finished.map(one => one.schema?.fingerprint ?? null),
       finished.map(one => one.schema !== null),
       finished.map(one => one.unbegun === true),
-      unbegun
+      unbegun,
+      finished.map(one => one.times?.workMs ?? null),
+      finished.map(one => (one.times ? JSON.stringify(one.times.fileMs) : null))
     ]
   )
   if (rows[0]?.done === finished.length) return

@@ -1,5 +1,6 @@
 import type { ErrorRecord } from '../errors.js'
 import type { Queryable } from './catalog.js'
+import { open } from './operations.js'
 
 /** A lane that is not over: the operation that works one server's part of the present wave. */
 export interface LaneRow {
@@ -19,7 +20,7 @@ export function lanesOf(q: Queryable, rolloutId: string): Promise<LaneRow[]> {
     `select o.id as "operationId", s.name as server, o.status, o.owner, o.attempt, o.error, o.next_at as "nextAt"
      from saasctl.operation o join saasctl.server s on s.id = (o.input->>'serverId')::uuid
      where o.kind = 'rollout.lane' and o.subject = 'rollout:' || $1::text || '/' || s.id::text
-       and o.status in ('queued', 'running', 'waiting', 'undoing') order by s.name`,
+       and o.status in ${open} order by s.name`,
     [rolloutId]
   )
 }

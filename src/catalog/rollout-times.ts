@@ -1,28 +1,6 @@
 import type { EngineName } from '../engines/engine.js'
 import type { Queryable } from './catalog.js'
 
-/** How long one target took: the whole of it, and each file, by name. In milliseconds. */
-export interface TargetTimes {
-  tenantId: string
-  workMs: number
-  fileMs: Record<string, number>
-}
-
-export async function recordTimes(q: Queryable, rolloutId: string, times: TargetTimes[]): Promise<void> {
-  if (times.length === 0) return
-  await q.query(
-    `update saasctl.rollout_target t set work_ms = f.work_ms, file_ms = f.file_ms
-     from unnest($2::uuid[], $3::float8[], $4::jsonb[]) as f (tenant_id, work_ms, file_ms)
-     where t.rollout_id = $1 and t.tenant_id = f.tenant_id`,
-    [
-      rolloutId,
-      times.map(one => one.tenantId),
-      times.map(one => one.workMs),
-      times.map(one => JSON.stringify(one.fileMs))
-    ]
-  )
-}
-
 /** What one engine's targets usually take. */
 export interface UsualTimes {
   /** Of each file that was rolled out before, or else tried on a clone. */

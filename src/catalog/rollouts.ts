@@ -118,15 +118,6 @@ export async function listRollouts(q: Queryable, page: { before?: string; limit:
   )
 }
 
-/** The rollout of the template that is under way, stopped ones included. */
-export async function openRollout(q: Queryable, template: string): Promise<RolloutRow | undefined> {
-  const [row] = await q.query<RolloutRow>(
-    `select ${columns} from saasctl.rollout r where r.template = $1 and r.status in ('running', 'paused', 'braked')`,
-    [template]
-  )
-  return row
-}
-
 export async function setRolloutStatus(
   q: Queryable,
   id: string,

@@ -55,12 +55,3 @@ export async function keepDrift(q: Queryable, row: Omit<DriftRow, 'checkedAt'>):
     [row.databaseId, row.fingerprint, row.differences, JSON.stringify(row.sample)]
   )
 }
-
-export async function driftOf(q: Queryable, databaseId: string): Promise<DriftRow | undefined> {
-  const [row] = await q.query<DriftRow>(
-    `select database_id as "databaseId", checked_at as "checkedAt", fingerprint, differences, sample
-     from saasctl.drift where database_id = $1`,
-    [databaseId]
-  )
-  return row
-}

@@ -1,5 +1,6 @@
 import type { Queryable } from './catalog.js'
 import { programVersion, readInstance } from './instance.js'
+import { open } from './operations.js'
 
 export interface CatalogStatus {
   incarnation: string
@@ -27,7 +28,7 @@ export async function catalogStatus(q: Queryable): Promise<CatalogStatus> {
        (select rolsuper from pg_roles where rolname = current_user) as superuser,
        (select coalesce(json_object_agg(status, n), '{}') from (select status, count(*) n from saasctl.tenant group by status) t) as tenants,
        (select count(*)::int from saasctl.server where status <> 'removed') as servers,
-       (select count(*)::int from saasctl.operation where status in ('queued', 'running', 'waiting', 'undoing')) as "openOperations",
+       (select count(*)::int from saasctl.operation where status in ${open}) as "openOperations",
        (select count(*)::int from saasctl.worker where seen_at > clock_timestamp() - interval '20 s') as workers`
   )
   if (!row) throw new Error('a select without a table gives one row')

@@ -22,8 +22,11 @@ export async function templateById(q: Queryable, id: string): Promise<TemplateRo
   return row
 }
 
-export async function newestTemplate(q: Queryable, name: string): Promise<TemplateRow | undefined> {
-  const [row] = await q.query<TemplateRow>(
+export async function newestTemplate<Definition = object>(
+  q: Queryable,
+  name: string
+): Promise<TemplateRow<Definition> | undefined> {
+  const [row] = await q.query<TemplateRow<Definition>>(
     `select ${columns} from saasctl.template where name = $1 order by version desc limit 1`,
     [name]
   )
@@ -31,8 +34,11 @@ export async function newestTemplate(q: Queryable, name: string): Promise<Templa
 }
 
 /** The newest version that is built on any server. */
-export async function builtTemplate(q: Queryable, name: string): Promise<TemplateRow | undefined> {
-  const [row] = await q.query<TemplateRow>(
+export async function builtTemplate<Definition = object>(
+  q: Queryable,
+  name: string
+): Promise<TemplateRow<Definition> | undefined> {
+  const [row] = await q.query<TemplateRow<Definition>>(
     `select ${columns} from saasctl.template t where t.name = $1 and exists (
        select from saasctl.database d where d.template_id = t.id and d.kind = 'template' and d.state = 'ready')
      order by t.version desc limit 1`,
@@ -42,13 +48,13 @@ export async function builtTemplate(q: Queryable, name: string): Promise<Templat
 }
 
 /** The version with this content, made when the content is new. Two at once agree on one. */
-export async function keepTemplate(
+export async function keepTemplate<Definition extends object>(
   q: Queryable,
-  template: { id: string; name: string; checksum: string; definition: object }
-): Promise<TemplateRow> {
-  const present = await newestTemplate(q, template.name)
+  template: { id: string; name: string; checksum: string; definition: Definition }
+): Promise<TemplateRow<Definition>> {
+  const present = await newestTemplate<Definition>(q, template.name)
   if (present?.checksum === template.checksum) return present
-  const [made] = await q.query<TemplateRow>(
+  const [made] = await q.query<TemplateRow<Definition>>(
     `insert into saasctl.template (id, name, version, checksum, definition) values ($1, $2, $3, $4, $5)
      on conflict (name, version) do nothing returning ${columns}`,
     [template.id, template.name, (present?.version ?? 0) + 1, template.checksum, template.definition]

@@ -1,5 +1,6 @@
 import { isUuid } from '../names.js'
 import type { Queryable } from './catalog.js'
+import { open } from './operations.js'
 import { serverByName } from './servers.js'
 
 export const tenantStatuses = ['creating', 'active', 'suspended', 'deleted', 'purging', 'purged', 'failed'] as const
@@ -197,7 +198,7 @@ export async function tenantsToPurge(q: Queryable, limit: number): Promise<Array
   return q.query<{ id: string }>(
     `select t.id from saasctl.tenant t where t.status = 'deleted' and t.purge_at <= now()
        and not exists (select from saasctl.operation o where o.tenant_id = t.id
-         and o.status in ('queued', 'running', 'waiting', 'undoing'))
+         and o.status in ${open})
        and not exists (select from saasctl.hold h where h.tenant_id = t.id)
      order by t.purge_at limit $1`,
     [limit]

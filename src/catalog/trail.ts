@@ -101,6 +101,8 @@ export interface TrailFilter {
   actor?: string
   /** Whole, or up to a dot: `tenant` finds `tenant.create`. */
   action?: string
+  /** To what it happened, as `tenant:<id>`. */
+  subject?: string
   since?: Date
   until?: Date
   /** Only events before this one, in time. */
@@ -120,6 +122,7 @@ export async function listEvents(q: Queryable, filter: TrailFilter): Promise<Tra
        and ($4::timestamptz is null or e.at >= $4) and ($5::timestamptz is null or e.at < $5)
        and ($6::text is null or (e.at, e.chain, e.seq) <
          (select b.at, b.chain, b.seq from saasctl.audit_event b where b.chain = $6 and b.seq = $7))
+       and ($9::text is null or e.body::jsonb ->> 'subject' = $9)
      order by e.at desc, e.chain desc, e.seq desc limit $8`,
     [
       filter.chain ?? null,
@@ -129,7 +132,8 @@ export async function listEvents(q: Queryable, filter: TrailFilter): Promise<Tra
       filter.until ?? null,
       filter.before?.chain ?? null,
       filter.before?.seq ?? null,
-      filter.limit
+      filter.limit,
+      filter.subject ?? null
     ]
   )
 }

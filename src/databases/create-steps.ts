@@ -8,7 +8,7 @@ import type { CopyWork } from './work.js'
  * rights go before anybody may connect, and the app logins open only when everything in it is its own.
  * The logins come first so that undoing backwards drops the database before its owner.
  */
-export const createSteps: ReadonlyArray<Step<CopyWork>> = [
+export const copySteps: ReadonlyArray<Step<CopyWork>> = [
   {
     name: 'make logins',
     act: async ({ session, names, logins, database }) =>
@@ -36,16 +36,18 @@ export const createSteps: ReadonlyArray<Step<CopyWork>> = [
       })
       await work.session.setLimits(work.names, work.database.limits)
     }
-  },
-  {
-    name: 'open and look',
-    act: async work => {
-      await work.session.openLogins(work.names, ['app_a', 'app_b', 'readonly'])
-      await look(work)
-    },
-    undo: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly'])
   }
 ]
+
+/** The last of them. */
+export const openAndLook: Step<CopyWork> = {
+  name: 'open and look',
+  act: async work => {
+    await work.session.openLogins(work.names, ['app_a', 'app_b', 'readonly'])
+    await look(work)
+  },
+  undo: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly'])
+}
 
 /** What the catalog knows of a copy at once: it is what its template is. */
 export async function recordCopied(tx: Transaction, work: CopyWork): Promise<void> {

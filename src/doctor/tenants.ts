@@ -4,6 +4,7 @@ import { lockTenant } from '../catalog/tenants.js'
 import { asSaasctlError, SaasctlError } from '../errors.js'
 import type { Context } from '../operations/kind.js'
 import { startOperation } from '../operations/start.js'
+import type { Plan } from '../templates/plan-files.js'
 import { type KeptPlan, profileOf } from '../templates/register.js'
 import { type Diagnosis, type Mend, mendable, warning, wrong } from './finding.js'
 import { changed, failCreation, work } from './mend.js'
@@ -18,7 +19,7 @@ import {
 
 /** Tenants whose rows in the catalog do not fit together; no server is asked. */
 export async function checkTenants({ catalog }: Context): Promise<Diagnosis[]> {
-  const plans = (await listPlans(catalog)) as unknown as KeptPlan[]
+  const plans = await listPlans<Plan>(catalog)
   const profiles = new Map(plans.map(plan => [plan.name, profileOf(plan)]))
   const [stuck, homeless, locked, limits] = await Promise.all([
     stuckTenants(catalog),

@@ -4,6 +4,8 @@ import type { Readable } from 'node:stream'
 export interface Dump {
   /** What `restore` must be told to read it. */
   format: string
+  /** Whether the format has compressed the rows already. */
+  compressed: boolean
   /** Ends only after everything went well: what was read until then is whole. Any failure destroys it with one of our errors. */
   stream: Readable
   /** Resolves when the stream has ended well, and fails with what destroyed it. */
@@ -29,6 +31,11 @@ export interface DumpOptions {
   signal: AbortSignal
   /** The value of PATH, to find programs by. */
   path: string
+}
+
+export interface MakeDump extends DumpOptions {
+  /** What the schema's fingerprint was when somebody last looked: a hint, which makes a dump of it cheaper. */
+  fingerprint?: string | null
 }
 
 export interface RestoreOptions extends DumpOptions {

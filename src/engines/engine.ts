@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Secret } from '../secret.js'
 import type { Survey, Takeover } from './adoption.js'
-import type { Dump, DumpOptions, RestoreOptions } from './dump.js'
+import type { Dump, MakeDump, RestoreOptions } from './dump.js'
 import type { AppliedMigration, MigrationFile } from './migration.js'
 import type { OwnerSession } from './owner.js'
 import type { Difference, Look, ReadOptions, Schema } from './schema.js'
@@ -194,7 +194,7 @@ export interface Engine extends SnapshotVerbs {
   /** SQL that would make the found schema the expected one, for a person to review; what loses data is commented out. Pure. */
   repair(differences: readonly Difference[]): string[]
   /** Rows, counts and fingerprint of one moment, as the owner, who may change nothing. Fails at once when nothing here can. */
-  dump(server: ServerAccess, database: string, owner: Credentials, options: DumpOptions): Promise<Dump>
+  dump(server: ServerAccess, database: string, owner: Credentials, options: MakeDump): Promise<Dump>
   /** How many bytes each of the tables takes, indexes included, named as the lint does; what is no table has no size. */
   tableSizes(server: ServerAddress, database: string, as: Credentials, tables: string[]): Promise<Map<string, number>>
   /** The migrations that the database's own ledger says are applied, in their order, read as its owner. */

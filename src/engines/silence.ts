@@ -28,9 +28,9 @@ interface Watched {
 }
 
 /**
- * Ends connections whose server has gone silent, or whose application has, with a transaction open. A statement's time limit is the server's to keep: one that has gone, or the network
- * before it, would let a request wait for the kernel's quarter of an hour. Looked at once a second, so that a statement costs
- * nothing for it.
+ * Ends connections whose server has gone silent, or whose application has, with a transaction open. A statement's time limit
+ * is the server's to keep: one that has gone, or the network before it, would let a request wait for the kernel's quarter of
+ * an hour. Looked at once a second, so that a statement costs nothing for it.
  */
 export class Silence {
   readonly #watched = new Map<Heard, Watched>()

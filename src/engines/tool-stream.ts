@@ -5,6 +5,7 @@ import type { Dump, DumpFacts } from './dump.js'
 
 export interface ToolStream {
   format: string
+  compressed: boolean
   /** What is dumped, for messages. */
   database: string
   child: Child
@@ -13,14 +14,14 @@ export interface ToolStream {
   signal: AbortSignal
   /** Looks at the program's bytes; it has seen them all when the program has ended. */
   look?: (chunk: Buffer) => void
-  /** Comes before the program's first byte. */
-  head?: string
+  /** Comes before the program's next byte. */
+  head?: string | Buffer
   /** Called once, when it is over, however it ended. */
-  over: () => void
+  over?: () => void
 }
 
 /** What a program writes, as a stream that ends only after everything went well, and with which the program ends. */
-export function toolStream({ format, database, child, facts, signal, look, head, over }: ToolStream): Dump {
+export function toolStream({ format, compressed, database, child, facts, signal, look, head, over }: ToolStream): Dump {
   const stream = new Transform({
     transform: (chunk: Buffer, _, done: TransformCallback) => done(null, chunk),
     flush: (done: TransformCallback) => {
@@ -40,7 +41,7 @@ export function toolStream({ format, database, child, facts, signal, look, head,
     stream.on('close', () => {
       signal.removeEventListener('abort', abort)
       child.kill()
-      over()
+      over?.()
       reject(cancelled('given up'))
     })
   })
@@ -50,7 +51,9 @@ export function toolStream({ format, database, child, facts, signal, look, head,
   // Where the bytes come in, for the program has ended when the last of them may still wait to be read.
   if (look) child.output.on('data', look)
   child.output.pipe(stream)
-  return { format, stream, facts: whole }
+  // It may have been cancelled while the program was found and started.
+  if (signal.aborted) abort()
+  return { format, compressed, stream, facts: whole }
 }
 
 /** The program's failure as an error of ours, its words scrubbed by the engine. */

@@ -1,5 +1,3 @@
-import { stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { tenantEvent } from '../catalog/audit.js'
 import {
   exportById,
@@ -17,7 +15,8 @@ import { quoteInput, uuidv7 } from '../names.js'
 import type { Context, Kind } from '../operations/kind.js'
 import type { Follow } from '../operations/operations.js'
 import { startOperation } from '../operations/start.js'
-import { fingerprintOf } from './encrypt.js'
+import { holds } from '../stores/store.js'
+import { certificateIn, noCertificate } from './encrypt.js'
 import { type ExportInput, type ExportWork, openExport } from './export-work.js'
 import { makeExport } from './make.js'
 import type { Container } from './pack.js'
@@ -70,7 +69,8 @@ export async function createExport(
   wait: Follow & { wait: boolean }
 ): Promise<{ id: string; operationId: string; operation: OperationRow | undefined }> {
   await checkWish(context, wish)
-  const promised = { ...wish, id: uuidv7(), operationId: uuidv7(), actor: context.actor }
+  const certificate = wish.certificate === null ? null : certificateIn(wish.certificate)
+  const promised = { ...wish, certificate, id: uuidv7(), operationId: uuidv7(), actor: context.actor }
   if (!(await mayChange(context.catalog))) return ask(context, slug, promised)
   const tenant = await mustHaveDatabase(context, slug)
   const row = { ...promised, tenantId: tenant.id }
@@ -81,16 +81,15 @@ export async function createExport(
     await lockTenant(tx, tenant.id)
     const { databaseId, slug } = await mustHaveDatabase({ catalog: tx }, tenant.id)
     const operation = await startOperation<ExportInput>(tx, {
-      kind: exportCreate as unknown as Kind,
+      kind: exportCreate,
       input: { tenantId: tenant.id, databaseId, slug, exportId: row.id },
       subject: `tenant:${tenant.id}`,
       tenantId: tenant.id,
       actor: context.actor,
       claim
     })
-    await insertExport(tx, { ...row, operationId: operation.id })
-    const { masked, reason, certificate } = wish
-    const recipient = certificate === null ? null : fingerprintOf(certificate)
+    const { recipient } = await insertExport(tx, { ...row, operationId: operation.id })
+    const { masked, reason } = wish
     tx.audit(tenantEvent(tenant.id, 'export.ask', { export: row.id, masked, reason, recipient }))
     return operation
   })
@@ -112,6 +111,7 @@ async function ask({ catalog, tokenHash = null }: Context, slug: string, wish: O
       hint: 'Ask again when it is over.'
     })
   }
+  if (answer === 'certificate') throw noCertificate()
   if (answer === 'token') {
     throw new SaasctlError('NOT_ALLOWED', 'The operator’s token is not known any more.', {
       hint: 'Ask an admin for a new one: saasctl operator token NAME'
@@ -129,22 +129,17 @@ export async function checkWish({ stores }: Pick<Context, 'stores'>, wish: Expor
     throw fail('An export has a reason.', 'Say it with --reason; the trail and the attestation keep it.')
   if (wish.reason.length > 1000) throw fail('The reason is longer than 1,000 characters.', 'Say it shorter.')
   if (wish.formats.length === 0) throw fail('An export has at least one format.', 'Name jsonl, csv or both.')
-  if (wish.certificate !== null) fingerprintOf(wish.certificate)
+  if (wish.certificate !== null) certificateIn(wish.certificate)
   if (wish.container === 'folder') {
     if (wish.certificate !== null) throw fail('A folder cannot be encrypted.', 'Use .tar.gz or .zip.')
     if (placeOf(wish.target, 'none').kind === 'store') throw fail('A store takes no folders.', 'Use .tar.gz or .zip.')
   }
   if (wish.target === null) return
   const place = placeOf(wish.target, 'none')
-  if (place.kind === 'file') {
-    await refuseExisting(place.path)
-    const folder = dirname(place.path)
-    const there = await stat(folder).then(
-      found => found.isDirectory(),
-      () => false
-    )
-    if (!there) throw fail(`There is no folder ${quoteInput(folder)} for the export.`, 'Make it, or name another.')
-  } else await stores.open(place.url ?? stores.usual)
+  if (place.kind === 'file') return refuseExisting(place.path)
+  const store = await stores.open(place.url ?? stores.usual)
+  if (await holds(store, place.object))
+    throw fail(`${store.url}/${place.object} is there already, and is not written over.`, 'Name another.')
 }
 
 async function mustHaveDatabase(

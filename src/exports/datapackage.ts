@@ -96,18 +96,18 @@ function fieldOf({ name, type, form, nullable, generated }: SnapshotColumn, { ru
 
 /**
  * A file name for each table: its own where that is safe on every system, `_xx` for what is not, and a number where two
- * would differ in case alone.
+ * would differ in case alone. None has a dash in it, which numbers the parts of a file.
  */
 export function fileNames(tables: readonly SnapshotTable[]): Map<SnapshotTable, string> {
   const taken = new Set<string>()
   const names = new Map<SnapshotTable, string>()
   for (const table of tables) {
     const whole = table.space === null || table.space === 'public' ? table.name : `${table.space}.${table.name}`
-    // A manifest's line and a Data Package's path take no %.
+    // A manifest's line and a Data Package's path take no %, and two dots lead upwards.
     const safe = Buffer.from(whole)
       .toString('latin1')
-      .replace(/[^A-Za-z0-9_.-]/g, letter => `_${letter.charCodeAt(0).toString(16).padStart(2, '0')}`)
-      .replace(/^\.+|\.+$/g, '_')
+      .replace(/[^A-Za-z0-9_.]/g, letter => `_${letter.charCodeAt(0).toString(16).padStart(2, '0')}`)
+      .replace(/^\.+|\.+$|\.{2,}/g, '_')
       .slice(0, 150)
     let name = safe
     for (let count = 2; taken.has(name.toLowerCase()); count += 1) name = `${safe}_${count}`

@@ -6,16 +6,20 @@ import { delimiter, join } from 'node:path'
 import { PassThrough, type Readable } from 'node:stream'
 import { SaasctlError } from '../errors.js'
 
-/** SHA-256 of the certificate, as `openssl x509 -fingerprint -sha256` prints it. INVALID_INPUT when the text is none. */
-export function fingerprintOf(pem: string): string {
+/** The first certificate of a text, without what stands beside it: people keep their private key in the same file. INVALID_INPUT when there is none. */
+export function certificateIn(text: string): string {
   try {
-    return new X509Certificate(pem).fingerprint256
+    return new X509Certificate(text).toString()
   } catch (cause) {
-    throw new SaasctlError('INVALID_INPUT', 'The file holds no certificate in PEM.', {
-      hint: 'Give the X.509 certificate of whoever is to read the export, not a bare public key.',
-      cause
-    })
+    throw noCertificate(cause)
   }
+}
+
+export function noCertificate(cause?: unknown): SaasctlError {
+  return new SaasctlError('INVALID_INPUT', 'The file holds no certificate in PEM.', {
+    hint: 'Give the X.509 certificate of whoever is to read the export, not a bare public key.',
+    cause
+  })
 }
 
 /** Wraps a stream as CMS that the certificate's key alone opens, by openssl, as it flows. Ends only when all went well. */

@@ -40,9 +40,9 @@ export const exportImport: Kind<ImportInput, ImportWork> = {
   steps: [
     {
       name: 'load rows',
-      act: async (work, progress) => {
+      act: async (work, progress, signal) => {
         const { file } = work.operation.input as ImportInput
-        work.rows = await load(work, file, progress)
+        work.rows = await load(work, file, progress, signal)
       },
       undo: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly', 'owner']),
       commit: async (tx, { operation, rows }) => {
@@ -65,7 +65,8 @@ export const exportImport: Kind<ImportInput, ImportWork> = {
 async function load(
   work: ImportWork,
   file: string,
-  progress: (sentence: string) => void
+  progress: (sentence: string) => void,
+  signal: AbortSignal
 ): Promise<Record<string, number>> {
   const { resources, saasctl } = await readPackage(file)
   const reader = await BagReader.open(file)
@@ -84,6 +85,7 @@ async function load(
           columns,
           withoutHead(resource.format, reader.resource(resource))
         )) {
+          signal.throwIfAborted()
           count += 1
           yield places.map(place => row[place] ?? null)
         }
@@ -163,7 +165,7 @@ export async function importExport(
     await lockTenant(tx, tenant.id)
     const { databaseId } = (await findTenant(tx, tenant.id)) ?? tenant
     return startOperation<ImportInput>(tx, {
-      kind: exportImport as unknown as Kind,
+      kind: exportImport,
       input: { tenantId: tenant.id, databaseId: databaseId ?? '', slug: tenant.slug, file },
       subject: `tenant:${tenant.id}`,
       tenantId: tenant.id,

@@ -14,14 +14,14 @@ export interface Made {
   snapshot: Pick<Snapshot, 'position' | 'at'>
 }
 
-/** Makes the whole file from one moment of the database. What an earlier try left goes first. */
+/** Makes the whole file from one moment of the database. What an earlier try left goes first; the first has none before it. */
 export async function makeExport(
   work: ExportWork,
   progress: (sentence: string) => void,
   signal: AbortSignal
 ): Promise<Made> {
   const { row, tools, place } = work
-  await removeTries(tools.stores, place, row.id)
+  if (work.operation.epoch > 1) await removeTries(tools.stores, place, row.id)
   const parts = await work.parts()
   const template = (await findTenant(tools.catalog, row.tenantId))?.template ?? ''
   const rules = row.masked ? await rulesOf(work, template) : {}

@@ -15,6 +15,10 @@ export interface PackageFile {
 }
 
 const PACKAGE = 'data/datapackage.json'
+/** Whoever has no key to check it with reads what anybody may have written: no file outside of the bag. */
+const TABLE_FILE = /^tables\/(?!.*\.\.)[A-Za-z0-9_.-]+$/
+const isWithin = ({ path }: Resource) => [path].flat().every(file => TABLE_FILE.test(file))
+
 const PACKAGE_BYTES = 256 * 2 ** 20
 
 /** Files of a bag in the order in which they were written, which is the only one in which an archive gives them. */
@@ -65,7 +69,8 @@ export async function readPackage(path: string): Promise<PackageFile> {
       if (bytes > PACKAGE_BYTES) break
     }
     const parsed = JSON.parse(Buffer.concat(parts).toString('utf8')) as PackageFile
-    if (Array.isArray(parsed.resources) && typeof parsed.saasctl?.engine === 'string') return parsed
+    const right = Array.isArray(parsed.resources) && parsed.resources.every(isWithin)
+    if (right && typeof parsed.saasctl?.engine === 'string') return parsed
   } catch (thrown) {
     if (thrown instanceof SaasctlError) throw thrown
   } finally {

@@ -6,7 +6,7 @@ import type { ExportWork } from './export-work.js'
 
 /** What the catalog learns of an export that is whole, in the same transaction as "done". */
 export async function recordMade(tx: Transaction, work: ExportWork): Promise<void> {
-  const { id, tenantId, masked, reason, target } = work.row
+  const { id, tenantId, masked, reason, recipient, target } = work.row
   if (!work.made) throw new SaasctlError('FAILED', `Export ${id} was not made.`)
   const { landed, outcome, snapshot } = work.made
   // What somebody was handed as a file is theirs: no store of ours to fetch it from, or to erase it in.
@@ -20,7 +20,6 @@ export async function recordMade(tx: Transaction, work: ExportWork): Promise<voi
   }
   await finishExport(tx, id, done, target === null ? work.tools.grace.exportSeconds : null)
   const { store, object, sha512 } = landed
-  tx.audit(
-    tenantEvent(tenantId, 'export.create', { export: id, store, object, sha512, rows: outcome.rows, masked, reason })
-  )
+  const facts = { export: id, store, object, sha512, rows: outcome.rows, masked, reason, recipient }
+  tx.audit(tenantEvent(tenantId, 'export.create', facts))
 }

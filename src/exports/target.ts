@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { lstat, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { lstat, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import type { Readable } from 'node:stream'
+import { pipeline as connect, type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { syncFolder } from '../disk.js'
 import { SaasctlError } from '../errors.js'
 import { fileError } from '../stores/file-error.js'
 import { objectName, type Store, type Stores } from '../stores/store.js'
@@ -42,54 +43,73 @@ export function containerOf(name: string): Container {
 
 /** Refuses what is there already: nothing is written over; and what is to be in a folder that is not there. */
 export async function refuseExisting(path: string): Promise<void> {
-  const isThere = (name: string) =>
-    lstat(name).then(
-      () => true,
-      () => false
-    )
-  if (!(await isThere(path))) {
-    const folder = dirname(path)
-    if (await isThere(folder)) return
-    throw new SaasctlError('INVALID_INPUT', `There is no folder ${folder} for ${basename(path)}.`, {
-      hint: 'Make it, or name another file.'
+  if (await lstat(path).catch(() => undefined)) {
+    throw new SaasctlError('INVALID_INPUT', `${path} is there already, and is not written over.`, {
+      hint: 'Name another file.'
     })
   }
-  throw new SaasctlError('INVALID_INPUT', `${path} is there already, and is not written over.`, {
-    hint: 'Name another file.'
+  const folder = await stat(dirname(path)).catch(() => undefined)
+  if (folder?.isDirectory()) return
+  throw new SaasctlError('INVALID_INPUT', `There is no folder ${dirname(path)} for ${basename(path)}.`, {
+    hint: 'Make it, or name another file.'
   })
 }
 
 /** Half-made ones begin with a dot and bear the export's id, so that the next try finds those of one that was killed. */
 const halfOf = (path: string, id: string) => `.${basename(path).slice(0, 100)}.${id}`
 
-/** Writes a stream to its place; until all of it is on disk nothing has that name. `confirm` is asked before it gets it. */
+/**
+ * Writes a stream to its place; until all of it is there nothing has that name. `confirm` is told the SHA-512 and asked before
+ * it gets it: what it throws leaves nothing.
+ */
 export async function landStream(
   stores: Stores,
   place: Place,
   id: string,
   content: Readable,
-  confirm: () => Promise<void>
+  confirm: (sha512: string) => Promise<void>
 ): Promise<Landed> {
-  const hash = createHash('sha512')
-  content.on('data', (chunk: Buffer) => hash.update(chunk)).pause()
+  const { stream, sha512 } = confirmed(content, confirm)
   if (place.kind === 'store') {
     const store = await openStore(stores, place)
-    const { bytes } = await store.put(place.object, content)
-    return { store: store.url, object: place.object, bytes, sha512: hash.digest('hex') }
+    const { bytes } = await store.put(place.object, stream)
+    return { store: store.url, object: place.object, bytes, sha512: sha512() }
   }
   const { path } = place
   const half = join(dirname(path), `${halfOf(path, id)}.${randomBytes(4).toString('hex')}`)
   try {
     const file = createWriteStream(half, { flags: 'wx', mode: 0o600, flush: true })
-    await pipeline(content, file)
-    await confirm()
+    await pipeline(stream, file)
     await take(half, path, id)
-    return { ...addressOf(path), bytes: file.bytesWritten, sha512: hash.digest('hex') }
+    return { ...addressOf(path), bytes: file.bytesWritten, sha512: sha512() }
   } catch (error) {
-    content.destroy()
+    stream.destroy()
     await rm(half, { force: true }).catch(() => {})
     throw fileError(error, basename(path), dirname(path))
   }
+}
+
+/** The same stream, which ends only when `confirm` agrees: no store gives a name to what has not ended. */
+function confirmed(
+  content: Readable,
+  confirm: (sha512: string) => Promise<void>
+): { stream: Readable; sha512: () => string } {
+  const hash = createHash('sha512')
+  let sha512 = ''
+  const stream = new Transform({
+    highWaterMark: 256 * 1024,
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk)
+      done(null, chunk)
+    },
+    flush(done) {
+      sha512 = hash.digest('hex')
+      confirm(sha512).then(() => done(), done)
+    }
+  })
+  // What goes wrong on either side is heard by whoever reads the other.
+  connect(content, stream, () => {})
+  return { stream, sha512: () => sha512 }
 }
 
 /** The same for a folder, which `fill` writes. */
@@ -147,8 +167,3 @@ function openStore(stores: Stores, { url }: { url: string | null }): Promise<Sto
 }
 
 const addressOf = (path: string) => ({ store: pathToFileURL(dirname(path)).href, object: basename(path) })
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  await handle.sync().finally(() => handle.close())
-}

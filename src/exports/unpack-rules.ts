@@ -25,9 +25,7 @@ export class Names {
   take(name: string): string {
     const parts = name.replace(/\/$/, '').split('/')
     const odd = parts.some(part => part === '' || part === '.' || part === '..' || part.length > 255)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-    if (odd || /[\\:\u0000-\u001f]/.test(name))
-      throw refused(`The name ${quoteInput(name)} leads out of the archive`, HOW)
+    if (odd || /[\\:]|\p{Cc}/u.test(name)) throw refused(`The name ${quoteInput(name)} leads out of the archive`, HOW)
     const [top = '', ...rest] = parts
     this.#top ??= top
     if (top !== this.#top) throw refused(`${quoteInput(name)} is not in the folder ${quoteInput(this.#top)}`, HOW)

@@ -32,7 +32,8 @@ const HELD_BYTES = 256 * 2 ** 20
 
 /**
  * Whether an export is whole and unchanged to the byte, and with public keys, as "audit key" prints them with the
- * retired ones, whether one of them signed it. Needs neither catalog nor network. What is wrong is said with the name of the file; what is no export at all is INVALID_INPUT.
+ * retired ones, whether one of them signed it. Needs neither catalog nor network. What is wrong is said with the name of the
+ * file; what is no export at all is INVALID_INPUT.
  */
 export async function verifyExport(path: string, publicKeysPem?: string): Promise<Verdict> {
   const keys = publicKeysPem === undefined ? undefined : readPublicKeys(publicKeysPem)

@@ -51,7 +51,7 @@ export async function writeBag(pack: Pack, contents: Contents): Promise<Outcome>
   await bag.add('tenant.json', pretty(settings))
   await bag.add('access.json', pretty(access))
   await bag.add('backups.json', pretty(backups))
-  await bag.add('audit.jsonl', chainOf(contents))
+  await bag.addParts('audit.jsonl', chainOf(contents))
   const tagManifest = await bag.close({
     'External-Identifier': contents.export.id,
     'External-Description': `Tenant ${tenant.slug}`,

@@ -42,7 +42,10 @@ export async function startWorker(
     onError: message => options.log({ level: 'error', message }),
     onLost: names => unlockJobs(catalog, names)
   })
-  await heartbeat(catalog, worker, dispatch.names())
+  await heartbeat(catalog, worker, dispatch.names()).catch(async error => {
+    await dispatch.stop()
+    throw error
+  })
   const beat = setInterval(() => look(catalog, worker, dispatch.names(), options), options.beatMs)
   return {
     id: worker.id,

@@ -1,5 +1,6 @@
 import type { Transaction } from '../catalog/catalog.js'
 import { violates } from '../catalog/errors.js'
+import { lockSubject } from '../catalog/operations.js'
 import {
   countAdmins,
   insertOperator,
@@ -49,6 +50,8 @@ export async function createOperator(
 /** Ends every token at once. The last admin's are refused unless nobody else is left: nobody could let anybody in again. */
 export async function revokeOperator(context: Context, name: string): Promise<void> {
   await context.catalog.transaction(context.actor, async tx => {
+    // Two admins who revoke each other at once would each still see the other one.
+    await lockSubject(tx, 'operators')
     const operator = await mustFind(tx, name)
     await markRevoked(tx, operator.id)
     if (operator.role === 'admin' && (await countAdmins(tx)) === 0) {

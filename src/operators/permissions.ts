@@ -148,3 +148,18 @@ function notAllowed(name: string, role: Role, asked: string): SaasctlError {
     }
   )
 }
+
+/** What is asked of the whole installation, and has to be put right before a restored catalog can learn what came after it. */
+const BEFORE_ADOPTION = /^(?:catalog|key|server|operator|approval|audit) /
+
+/**
+ * CATALOG_STATE for what would act on a restored catalog before it is adopted: it may purge who lives, and give a tenant a
+ * database that another has by now. Looking is always allowed.
+ */
+export function refuseBeforeAdoption(command: string, flags: readonly string[]): void {
+  const looks = permissions[command]?.includes('anyone') && !flags.some(flag => permissions[`${command} --${flag}`])
+  if (looks || BEFORE_ADOPTION.test(command)) return
+  throw new SaasctlError('CATALOG_STATE', 'The catalog was restored from a backup and is not adopted yet.', {
+    hint: 'Nothing was done. See what came after the backup with "saasctl catalog adopt --dry-run", and run "saasctl catalog adopt".'
+  })
+}

@@ -1,15 +1,14 @@
 import type { Json } from '../canonical.js'
-import { serversToBind, settleBound, type Unbound, unboundOn } from '../catalog/bindings.js'
-import { readInstance } from '../catalog/instance.js'
+import { serversToBind, settleBound, type Unbound } from '../catalog/bindings.js'
 import type { OperationRow } from '../catalog/operations.js'
 import { type ServerRow, serverById } from '../catalog/servers.js'
 import { serverAccess } from '../databases/access.js'
+import { bindingsLock, writeBindings } from '../databases/bind.js'
 import type { ActingSession, Fence } from '../engines/engine.js'
 import { asSaasctlError, SaasctlError } from '../errors.js'
 import type { Context, Kind, Tools, Work } from '../operations/kind.js'
 import { startOperation } from '../operations/start.js'
 import type { Wait } from '../tenants/work.js'
-import { sealBinding } from './binding.js'
 
 interface BindInput extends Record<string, Json> {
   serverId: string
@@ -31,7 +30,7 @@ class BindWork implements Work {
   async enter(fence: Fence): Promise<void> {
     const engine = await this.tools.engine(this.server.engine)
     const access = await serverAccess(this.tools.keys, this.server)
-    this.#session = await engine.enter(access, { ...fence, lock: `${this.server.id}/bindings` })
+    this.#session = await engine.enter(access, { ...fence, lock: bindingsLock(this.server.id) })
   }
 
   async leave(): Promise<void> {
@@ -45,9 +44,6 @@ class BindWork implements Work {
     return this.#session
   }
 }
-
-/** Read and written so many at a time; each takes one short statement on the server. */
-const AT_ONCE = 500
 
 /** Writes beside each database of a server whose it is, where that is not written yet or is no longer so. */
 export const serverBind: Kind<BindInput, BindWork> = {
@@ -65,19 +61,7 @@ export const serverBind: Kind<BindInput, BindWork> = {
 }
 
 async function write(work: BindWork): Promise<void> {
-  const { tools, server } = work
-  const engine = await tools.engine(server.engine)
-  const { incarnation } = await readInstance(tools.catalog)
-  for (let after = '00000000-0000-0000-0000-000000000000'; ; ) {
-    const rows = await unboundOn(tools.catalog, server.id, after, AT_ONCE)
-    for (const row of rows) {
-      const names = { ...engine.names(row.databaseId), database: row.database }
-      await work.session.bind(names, await sealBinding(tools.keys, row, incarnation))
-      work.written.push(row)
-      after = row.databaseId
-    }
-    if (rows.length < AT_ONCE) return
-  }
+  work.written = await writeBindings(work.tools, work.server, work.session)
 }
 
 /** Promises the writing on every server that needs it; called once a minute by every worker. */

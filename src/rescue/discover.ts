@@ -2,16 +2,24 @@ import { type Instance, readInstance } from '../catalog/instance.js'
 import { holdersOf, type KnownTenant, knownDatabaseStates, knownTenants, tenantsOn } from '../catalog/recoveries.js'
 import { listServers, type ServerRow } from '../catalog/servers.js'
 import { serverAccess } from '../databases/access.js'
+import { type BoundTenant, openBinding } from '../databases/binding.js'
 import { asSaasctlError } from '../errors.js'
 import { databaseIdOf } from '../names.js'
 import type { Context } from '../operations/kind.js'
-import { type BoundTenant, openBinding } from './binding.js'
 import { type FoundBackup, unknownBackups } from './manifests.js'
 
 /** A tenant's database that stands on a server, with whose it is. */
 export interface FoundDatabase {
   server: ServerRow
   bound: BoundTenant
+}
+
+export interface StrangeDatabase {
+  server: ServerRow
+  id: string
+  name: string
+  /** `unknown` to this catalog; `unclaimed`, warm by this catalog, and perhaps a tenant's since; `foreign`, another control plane's. */
+  how: 'unknown' | 'unclaimed' | 'foreign'
 }
 
 /** What the servers and stores know and this catalog does not. */
@@ -27,8 +35,8 @@ export interface Discovery {
   gone: Array<{ server: ServerRow; known: KnownTenant }>
   /** What cannot be taken back by itself, each with the reason. */
   conflicts: Array<FoundDatabase & { why: string }>
-  /** Databases with a name of ours of which nothing here proves whose they are. Nothing is done to them. */
-  strange: Array<{ server: ServerRow; name: string }>
+  /** Databases with a name of ours of which nothing here proves whose they are. Nothing is done to them by itself. */
+  strange: StrangeDatabase[]
   /** Nothing is said of what is on them. */
   unreachable: Array<{ server: ServerRow; message: string }>
   backups: FoundBackup[]
@@ -42,6 +50,8 @@ interface Seen {
   /** Databases with a name of ours, and whether any database or login of this id is there. */
   names: string[]
   ids: Set<string>
+  /** Databases beside which another control plane has written. */
+  foreign: Set<string>
 }
 
 /** Looks at every server and store, changes nothing. A server that cannot be reached is told, and no trouble for the rest. */
@@ -85,8 +95,10 @@ async function lookAt({ engine: engines, keys }: Context, server: ServerRow, bac
   const access = await serverAccess(keys, server)
   const [bindings, { databases, logins }] = await Promise.all([engine.bindings(access), engine.inventory(access)])
   const bound: BoundTenant[] = []
+  const foreign = new Set<string>()
   for (const { database, text } of bindings) {
     const opened = await openBinding(keys, text)
+    if (!opened) foreign.add(database)
     // One that was written for another database proves nothing of this.
     if (opened?.database.name === database) bound.push(opened)
   }
@@ -97,7 +109,7 @@ async function lookAt({ engine: engines, keys }: Context, server: ServerRow, bac
     const id = databaseIdOf(name)
     if (id !== undefined && !told.has(id)) bound.push(...fromBackups(id, name, server, backups))
   }
-  return { server, bound, names, ids: new Set(ids) }
+  return { server, bound, names, ids: new Set(ids), foreign }
 }
 
 /** Nothing stands beside it, but a backup of it says whose it is. */
@@ -146,7 +158,7 @@ function differs({ tenant }: BoundTenant, known: KnownTenant): boolean {
 async function compare(
   context: Context,
   found: Discovery,
-  { server, bound, names, ids }: Seen,
+  { server, bound, names, ids, foreign }: Seen,
   newest: Map<string, FoundDatabase>
 ): Promise<void> {
   const engine = await context.engine(server.engine)
@@ -173,7 +185,12 @@ async function compare(
     context.catalog,
     unbound.map(name => databaseIdOf(name) ?? '')
   )
-  for (const name of unbound) if (!states.has(databaseIdOf(name) ?? '')) found.strange.push({ server, name })
+  for (const name of unbound) {
+    const id = databaseIdOf(name) ?? ''
+    const state = states.get(id)
+    if (state === undefined) found.strange.push({ server, id, name, how: foreign.has(name) ? 'foreign' : 'unknown' })
+    else if (state === 'unclaimed') found.strange.push({ server, id, name, how: 'unclaimed' })
+  }
 }
 
 /** A slug can be given to one tenant only; who changed theirs meanwhile has freed the one before. */

@@ -32,10 +32,14 @@ export async function listCatalogs(store: Store): Promise<StoredCatalog[]> {
   return found.sort((a, b) => (a.id < b.id ? 1 : a.id > b.id ? -1 : b.at.getTime() - a.at.getTime()))
 }
 
-/** What is beyond the newest `keep`. */
+/** An upload that nobody finished in a day is nobody's. */
+const ABANDONED_MS = 86_400_000
+
+/** Removes what is beyond the newest `keep`, and what uploads that were cut off have left. */
 export async function thinOut(store: Store, keep: number): Promise<number> {
   const old = (await listCatalogs(store)).slice(Math.max(keep, 1))
   for (const { name } of old) await store.remove(name)
+  await store.sweep(CATALOGS, new Date(Date.now() - ABANDONED_MS))
   return old.length
 }
 

@@ -1,3 +1,4 @@
+import { bindAhead } from '../databases/bind.js'
 import type { Step } from '../operations/kind.js'
 import type { BesideWork } from './work.js'
 
@@ -22,6 +23,8 @@ export const besideSteps: ReadonlyArray<Step<BesideWork>> = [
       const app = await work.appLogins()
       await work.session.openLogins(work.names, ['readonly', ...app])
       if (app.length > 0) await work.look()
+      // What is made for a tenant that is there is its own when it takes the other's place, not before.
+      if (work.input.sourceTenantId !== null) await bindAhead(work, work.input.tenantId)
     },
     undo: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly'])
   }

@@ -1,6 +1,7 @@
 import { notComplete } from '../archives/read.js'
 import { tenantEvent } from '../catalog/audit.js'
 import { backupById, latestBackup } from '../catalog/backups.js'
+import { settleAhead } from '../catalog/bindings.js'
 import type { Transaction } from '../catalog/catalog.js'
 import { databaseById, place, setDatabaseState } from '../catalog/databases.js'
 import { violates } from '../catalog/errors.js'
@@ -32,6 +33,7 @@ const activate: Step<BesideWork> = {
     await setDatabaseState(tx, database.id, 'placed')
     await place(tx, input.tenantId, database.id)
     await setTenantStatus(tx, input.tenantId, 'active')
+    await settleAhead(tx, database.id)
     tx.audit(tenantEvent(input.tenantId, 'tenant.activate', { ...input.source }))
   }
 }

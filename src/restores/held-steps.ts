@@ -1,7 +1,8 @@
 import { setSchema } from '../catalog/databases.js'
 import type { Step } from '../operations/kind.js'
+import { REQUESTS_MS } from '../tenants/suspend.js'
 import { besideSteps } from './beside-steps.js'
-import { hold, letGo, REQUESTS_MS } from './hold-steps.js'
+import { hold, letGo } from './hold-steps.js'
 import type { BesideWork } from './work.js'
 
 const [makeLogins, , , openAndLook] = besideSteps as [Step<BesideWork>, unknown, unknown, Step<BesideWork>]

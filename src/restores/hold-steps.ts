@@ -1,17 +1,15 @@
 import { tenantEvent } from '../catalog/audit.js'
 import { setHeld } from '../catalog/replaced.js'
 import type { Step } from '../operations/kind.js'
+import { REQUESTS_MS } from '../tenants/suspend.js'
 import type { BesideWork } from './work.js'
-
-/** How long requests that are under way may go on; routers let nobody new in meanwhile, and give up idle connections. */
-export const REQUESTS_MS = 4_000
 
 /** Routers let nobody in any more. */
 export const hold: Step<BesideWork> = {
   name: 'hold',
   commit: async (tx, { heldTenantId }) => {
     await setHeld(tx, heldTenantId, true)
-    tx.audit(tenantEvent(heldTenantId, 'tenant.hold'))
+    tx.audit(tenantEvent(heldTenantId, 'tenant.requests-held'))
   },
   undo: letGo
 }
@@ -31,6 +29,6 @@ export const holdSteps: ReadonlyArray<Step<BesideWork>> = [
 export async function letGo({ tools, operation, heldTenantId }: BesideWork): Promise<void> {
   await tools.catalog.transaction(operation.actor, async tx => {
     await setHeld(tx, heldTenantId, false)
-    tx.audit(tenantEvent(heldTenantId, 'tenant.release'))
+    tx.audit(tenantEvent(heldTenantId, 'tenant.requests-let-in'))
   })
 }

@@ -120,7 +120,8 @@ export class BesideWork extends DatabaseWork {
     const { tools } = this
     const { engine, access, names, logins, database } = await gather(tools, databaseId)
     const owner = await logins.credentials('owner')
-    const dump = await engine.dump(access, names.database, owner, { signal, path: tools.path })
+    const { fingerprint } = database
+    const dump = await engine.dump(access, names.database, owner, { signal, path: tools.path, fingerprint })
     return { title: `The dump of database ${database.name}`, ...dump }
   }
 }

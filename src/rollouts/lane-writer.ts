@@ -1,7 +1,6 @@
 import { tenantEvent } from '../catalog/audit.js'
 import type { Transaction } from '../catalog/catalog.js'
 import { countFailures, type Finished, finishTargets, type HeldTarget } from '../catalog/rollout-lane.js'
-import { recordTimes } from '../catalog/rollout-times.js'
 import { lockRollout } from '../catalog/rollouts.js'
 import { recordChecksums } from '../catalog/templates.js'
 import { brakeReason, brakeRollout } from './brakes.js'
@@ -33,7 +32,7 @@ export class LaneWriter {
 
   /** Taken, and not begun. */
   giveBack({ tenantId, operationId, databaseId }: HeldTarget): void {
-    const nothing = { error: null, delayMs: 0, schema: null, workMs: 0, fileMs: {} }
+    const nothing = { error: null, delayMs: 0, schema: null, times: null }
     this.#finished.push({ tenantId, operationId, databaseId, status: 'pending', ...nothing, unbegun: true })
   }
 
@@ -55,11 +54,6 @@ export class LaneWriter {
     const records = !this.#recorded && rollout.direction === 'up' && finished.some(({ status }) => status === 'done')
     await tools.catalog.transaction(lane.operation.actor, async tx => {
       await finishTargets(tx, lane, finished)
-      await recordTimes(
-        tx,
-        rollout.id,
-        finished.filter(({ status }) => status === 'done')
-      )
       if (records) {
         await recordChecksums(
           tx,

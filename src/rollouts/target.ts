@@ -16,7 +16,7 @@ export async function workTarget(work: LaneWork, target: HeldTarget, fingerprint
   const { tenantId, operationId, databaseId } = target
   const from = performance.now()
   const fileMs: Record<string, number> = {}
-  const base = { tenantId, operationId, databaseId, delayMs: 0, error: null, schema: null, workMs: 0, fileMs }
+  const base = { tenantId, operationId, databaseId, delayMs: 0, error: null, schema: null, times: null }
   if (!['active', 'suspended'].includes(target.tenantStatus) || target.placedId === null) {
     return { ...base, status: 'skipped', error: gone(target).toJSON() }
   }
@@ -24,7 +24,7 @@ export async function workTarget(work: LaneWork, target: HeldTarget, fingerprint
   try {
     if (target.placedId !== databaseId) throw moved(target)
     await migrate(work, target, fingerprints, reached)
-    return { ...base, status: 'done', schema: reached.schema, workMs: performance.now() - from }
+    return { ...base, status: 'done', schema: reached.schema, times: { workMs: performance.now() - from, fileMs } }
   } catch (thrown) {
     const error = asSaasctlError(thrown)
     if (error.code === 'FENCED') throw error

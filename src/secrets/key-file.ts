@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { link, open, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { errno, syncFolder } from '../disk.js'
 import { SaasctlError } from '../errors.js'
-import { errno, refused, syncFolder, unlessAbsent } from './key-folder.js'
+import { refused, unlessAbsent } from './key-folder.js'
 import { decodeKey, keyId } from './keystore.js'
 
 /** `saasctl-key-1 <id> <base64>`: the id tells a damaged file from another key. */

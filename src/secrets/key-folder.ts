@@ -1,5 +1,6 @@
-import { mkdir, open, stat } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { errno, syncFolder } from '../disk.js'
 import { SaasctlError } from '../errors.js'
 
 /** Makes the folder for its owner alone. Its parents get the usual mode: others may have to pass through them. */
@@ -22,16 +23,6 @@ export async function checkFolder(folder: string): Promise<void> {
   })
 }
 
-/** A new name is on disk only when its folder is. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
 /** What was read, or undefined when it is not there; every other failure says which path. */
 export async function unlessAbsent<T>(path: string, reading: Promise<T>): Promise<T | undefined> {
   try {
@@ -40,10 +31,6 @@ export async function unlessAbsent<T>(path: string, reading: Promise<T>): Promis
     if (errno(error) === 'ENOENT') return undefined
     throw refused(path, error)
   }
-}
-
-export function errno(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined
 }
 
 export function refused(path: string, cause: unknown): SaasctlError {

@@ -9,6 +9,7 @@ import { parseLabels } from '../names.js'
 import type { Context } from '../operations/kind.js'
 import type { Secret } from '../secret.js'
 import { findServer } from './find.js'
+import { defaultTls } from './tls.js'
 
 export interface ServerUpdate {
   host?: string | undefined
@@ -22,7 +23,10 @@ export interface ServerUpdate {
   password?: Secret | undefined
 }
 
-/** Changes where a server is, how it is entered or what it may hold. A new address or login is tried before it is written. */
+/**
+ * Changes where a server is, how it is entered or what it may hold. A new address or login is tried before it is written.
+ * A server that moves away from this machine must prove from then on who it is.
+ */
 export async function updateServer(context: Context, name: string, update: ServerUpdate): Promise<ServerRow> {
   const server = await findServer(context.catalog, name)
   const { login, password, ...plain } = update
@@ -30,6 +34,7 @@ export async function updateServer(context: Context, name: string, update: Serve
   if (update.routerConnections !== undefined) checkConnections(update.routerConnections)
   const change: ServerChange = {
     ...plain,
+    ...(update.host !== undefined && server.tls.mode === 'disable' && { tls: defaultTls(update.host) }),
     ...(login !== undefined && { controlLogin: login }),
     ...(password && { controlPassword: await sealControlPassword(context.keys, server.id, password) })
   }

@@ -1,8 +1,5 @@
+import { errno } from '../disk.js'
 import { SaasctlError } from '../errors.js'
-
-export function errno(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined
-}
 
 /** What the file system says of an object, as one of our errors; what the content's own stream failed with stays. */
 export function fileError(error: unknown, name: string, url: string): unknown {

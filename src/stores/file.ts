@@ -4,7 +4,8 @@ import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promi
 import { basename, dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
-import { errno, fileError } from './file-error.js'
+import { errno, syncFolder } from '../disk.js'
+import { fileError } from './file-error.js'
 import { objectName, objectPrefix, type PutOptions, type Range, type Store, type StoredObject } from './store.js'
 import { destroyOnAbort, translated } from './streams.js'
 
@@ -113,14 +114,5 @@ async function writeHalf(half: string, content: Readable): Promise<number> {
     return (await file.stat()).size
   } finally {
     await file.close()
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }

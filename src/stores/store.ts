@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { SaasctlError } from '../errors.js'
+import { asSaasctlError, SaasctlError } from '../errors.js'
 import { quoteInput } from '../names.js'
 
 /** A whole object, as it is listed. */
@@ -80,4 +80,16 @@ export async function readWhole(store: Store, name: string, limit = 64 * 2 ** 20
     parts.push(part)
   }
   return Buffer.concat(parts)
+}
+
+/** Whether an object that is not empty has this name. */
+export async function holds(store: Store, name: string): Promise<boolean> {
+  try {
+    const content = await store.get(name, { start: 0, end: 0 })
+    content.destroy()
+    return true
+  } catch (error) {
+    if (asSaasctlError(error).code === 'STORE_MISSING') return false
+    throw error
+  }
 }

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 
 /** The stream, with what it fails with said in our words. Ending one early ends the other. */
 export function translated(source: Readable, translate: (error: unknown) => unknown): Readable {
-  return Readable.from(
+  const stream = Readable.from(
     (async function* () {
       try {
         yield* source
@@ -12,6 +12,8 @@ export function translated(source: Readable, translate: (error: unknown) => unkn
     })(),
     { objectMode: false }
   )
+  // A generator that nobody has begun to read ends without a word to what it would have read.
+  return stream.once('close', () => source.destroy())
 }
 
 export interface Count {

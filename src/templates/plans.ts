@@ -3,7 +3,7 @@ import { SaasctlError } from '../errors.js'
 import { quoteInput } from '../names.js'
 import type { Context } from '../operations/kind.js'
 import { loadPlans, type Plan } from './plan-files.js'
-import { applyPlan } from './register.js'
+import { applyPlan, profileOf } from './register.js'
 
 export interface PlanLine extends Plan {
   /** Counts the contents this plan has had; null when only the file knows it yet. */
@@ -14,19 +14,19 @@ export interface PlanLine extends Plan {
 
 /** Every plan of the file and of the catalog. */
 export async function listPlans(context: Context): Promise<PlanLine[]> {
-  const [files, kept] = await Promise.all([loadPlans(context.folders.templates), keptPlans(context.catalog)])
+  const [files, kept] = await Promise.all([loadPlans(context.folders.templates), keptPlans<Plan>(context.catalog)])
   const byName = new Map(kept.map(row => [row.name, row]))
   const lines = files.map(plan => {
     const row = byName.get(plan.name)
     byName.delete(plan.name)
     return {
-      ...((row?.definition as Plan | undefined) ?? plan),
+      ...(row?.definition ?? plan),
       revision: row?.revision ?? null,
       changed: row?.checksum !== plan.checksum
     }
   })
   const left = [...byName.values()].map(row => ({
-    ...(row.definition as Plan),
+    ...row.definition,
     revision: row.revision,
     changed: false
   }))
@@ -55,10 +55,9 @@ export async function applyPlans(context: Context): Promise<AppliedPlan[]> {
   return context.catalog.transaction(context.actor, async tx => {
     const applied: AppliedPlan[] = []
     for (const plan of plans) {
-      const before = (await planByName(tx, plan.name))?.definition as Plan | undefined
+      const before = await planByName<Plan>(tx, plan.name)
       const changed = await applyPlan(tx, plan)
-      const limitsChanged =
-        changed && before !== undefined && JSON.stringify(before.limits) !== JSON.stringify(plan.limits)
+      const limitsChanged = before !== undefined && profileOf(before) !== profileOf({ definition: plan })
       applied.push({ name: plan.name, changed, limitsChanged })
     }
     return applied

@@ -41,8 +41,8 @@ type Keeping = Pick<Context, 'catalog' | 'actor' | 'folders'>
 export async function registerTemplate({ catalog, actor }: Keeping, content: TemplateContent): Promise<KeptTemplate> {
   const { checksum, template } = content
   const { name, definition } = template
-  const newest = await newestTemplate(catalog, name)
-  if (newest?.checksum === checksum) return newest as unknown as KeptTemplate
+  const newest = await newestTemplate<TemplateDefinition>(catalog, name)
+  if (newest?.checksum === checksum) return newest
   return catalog.transaction(actor, async tx => {
     const id = uuidv7()
     const kept = await keepTemplate(tx, { id, name, checksum, definition })
@@ -50,13 +50,13 @@ export async function registerTemplate({ catalog, actor }: Keeping, content: Tem
       const payload = { name, version: kept.version, checksum }
       tx.audit({ chain: 'template', action: 'template.version', subject: `template:${id}`, payload })
     }
-    return kept as unknown as KeptTemplate
+    return kept
   })
 }
 
 /** The version that new tenants start from: what was built last; before the first build, what the files say. */
 export async function currentTemplate(context: Keeping, name: string): Promise<KeptTemplate> {
-  const kept = (await builtTemplate(context.catalog, name)) as unknown as KeptTemplate | undefined
+  const kept = await builtTemplate<TemplateDefinition>(context.catalog, name)
   return kept ?? registerTemplate(context, await readTemplate(context.folders.templates, name))
 }
 
@@ -64,7 +64,7 @@ export type KeptPlan = PlanRow<Plan>
 
 /** The plan as the catalog has it; a plan that only the file knows yet is taken in. PLAN_NOT_FOUND names those there are. */
 export async function currentPlan({ catalog, actor, folders }: Keeping, name: string): Promise<KeptPlan> {
-  const kept = (await planByName(catalog, name)) as unknown as KeptPlan | undefined
+  const kept = await planByName<Plan>(catalog, name)
   if (kept) return kept
   const plans = await loadPlans(folders.templates)
   const plan = plans.find(candidate => candidate.name === name)
@@ -78,7 +78,9 @@ export async function currentPlan({ catalog, actor, folders }: Keeping, name: st
   }
   return catalog.transaction(actor, async tx => {
     await applyPlan(tx, plan)
-    return (await planByName(tx, name)) as unknown as KeptPlan
+    const taken = await planByName<Plan>(tx, name)
+    if (!taken) throw new Error('the plan was written in this transaction')
+    return taken
   })
 }
 
@@ -91,6 +93,6 @@ export async function applyPlan(tx: Transaction, plan: Plan): Promise<boolean> {
 }
 
 /** The checksum of limits: a warm database made for one plan serves every plan with the same. */
-export function profileOf(plan: KeptPlan): string {
+export function profileOf(plan: Pick<KeptPlan, 'definition'>): string {
   return checksum({ ...plan.definition.limits }).slice(0, 16)
 }

@@ -1,7 +1,7 @@
 import type { Json } from '../canonical.js'
 import { setDatabaseState } from '../catalog/databases.js'
 import { templateById } from '../catalog/templates.js'
-import { createSteps, recordCopied } from '../databases/create-steps.js'
+import { copySteps, openAndLook, recordCopied } from '../databases/create-steps.js'
 import { recordDropped } from '../databases/drop-steps.js'
 import { CopyWork, DatabaseWork, gather } from '../databases/work.js'
 import type { Kind } from '../operations/kind.js'
@@ -18,7 +18,8 @@ export const warmCreate: Kind<WarmInput, CopyWork> = {
   exclusion: 'shared',
   open: async (tools, operation) => new CopyWork(operation, await gather(tools, operation.input.databaseId)),
   steps: [
-    ...createSteps,
+    ...copySteps,
+    openAndLook,
     {
       name: 'offer',
       commit: async (tx, work) => {

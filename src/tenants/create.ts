@@ -1,11 +1,13 @@
 import type { Json } from '../canonical.js'
 import { tenantEvent } from '../catalog/audit.js'
+import { settleAhead } from '../catalog/bindings.js'
 import type { Transaction } from '../catalog/catalog.js'
 import { claimWarm, insertDatabase, place, setDatabaseState } from '../catalog/databases.js'
 import { violates } from '../catalog/errors.js'
 import type { OperationRow } from '../catalog/operations.js'
 import { insertTenant, setTenantStatus } from '../catalog/tenants.js'
-import { createSteps, recordCopied } from '../databases/create-steps.js'
+import { bindAhead } from '../databases/bind.js'
+import { copySteps, openAndLook, recordCopied } from '../databases/create-steps.js'
 import { recordDropped } from '../databases/drop-steps.js'
 import { promiseLogins } from '../databases/logins.js'
 import { CopyWork, gather } from '../databases/work.js'
@@ -41,7 +43,14 @@ export const tenantCreate: Kind<TenantInput, CopyWork> = {
   exclusion: 'exclusive',
   open: async (tools, operation) => new CopyWork(operation, await gather(tools, operation.input.databaseId)),
   steps: [
-    ...createSteps,
+    ...copySteps,
+    {
+      ...openAndLook,
+      act: async (work, ...rest) => {
+        const { tenantId } = work.operation.input as TenantInput
+        await Promise.all([openAndLook.act?.(work, ...rest), bindAhead(work, tenantId)])
+      }
+    },
     {
       name: 'activate',
       commit: async (tx, work) => {
@@ -51,6 +60,7 @@ export const tenantCreate: Kind<TenantInput, CopyWork> = {
         await setDatabaseState(tx, database.id, 'placed')
         await place(tx, tenantId, database.id)
         await setTenantStatus(tx, tenantId, 'active')
+        await settleAhead(tx, database.id)
         tx.audit(tenantEvent(tenantId, 'tenant.activate'))
       }
     }

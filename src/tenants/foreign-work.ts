@@ -1,8 +1,10 @@
 import { tenantEvent } from '../catalog/audit.js'
+import { settleAhead } from '../catalog/bindings.js'
 import type { Transaction } from '../catalog/catalog.js'
 import { place, setDatabaseState, setSchema } from '../catalog/databases.js'
 import { recordChecksums } from '../catalog/templates.js'
 import { setTenantStatus } from '../catalog/tenants.js'
+import { bindAhead } from '../databases/bind.js'
 import { migrationsChecksum } from '../databases/plan-migrations.js'
 import { DatabaseWork } from '../databases/work.js'
 import type { MigrationFile, OwnerSession } from '../engines/engine.js'
@@ -44,16 +46,11 @@ export class ForeignWork<Input extends ForeignInput = ForeignInput> extends Data
 }
 
 /** The proof that an application gets in, and that it is the right database. */
-export async function openAndIdentify({
-  session,
-  engine,
-  access,
-  names,
-  logins,
-  database
-}: DatabaseWork): Promise<void> {
+export async function openAndIdentify(work: ForeignWork): Promise<void> {
+  const { session, engine, access, names, logins, database, input } = work
   await session.openLogins(names, ['app_a', 'app_b', 'readonly'])
   await engine.identify(access, names.database, await logins.credentials(database.activeApp), database.id)
+  await bindAhead(work, input.tenantId)
 }
 
 /** The tenant is there with this commit. */
@@ -73,5 +70,6 @@ export async function activate(tx: Transaction, work: ForeignWork, about: { from
   await setDatabaseState(tx, database.id, 'placed')
   await place(tx, tenantId, database.id)
   await setTenantStatus(tx, tenantId, 'active')
+  await settleAhead(tx, database.id)
   tx.audit(tenantEvent(tenantId, 'tenant.activate', { ...about, database: database.name, baseline: migration }))
 }

@@ -11,7 +11,7 @@ import type { LoginRole } from '../engines/engine.js'
 import { asSaasctlError, SaasctlError } from '../errors.js'
 import { uuidv7 } from '../names.js'
 import type { Context, Kind } from '../operations/kind.js'
-import { lockForChange } from './find.js'
+import { databaseIdOfTenant, lockForChange } from './find.js'
 import { refuseHeld } from './hold.js'
 import { changeTenant, startOnTenant, type TenantInput, type TenantOutcome, type Wait } from './work.js'
 
@@ -142,12 +142,11 @@ export async function purgeTenant(context: Context, slug: string, options: Purge
     const more = { before: tenant.status, backupId, store: wanted ? store : null }
     const operation = await startOnTenant(tx, context, tenantPurge, tenant, claim, more)
     if (backupId !== null) {
-      const { databaseId } = operation.input as unknown as TenantInput
       const keepSeconds = context.grace.finalBackupSeconds
       await insertBackup(tx, {
         id: backupId,
         tenantId: tenant.id,
-        databaseId,
+        databaseId: databaseIdOfTenant(tenant),
         operationId: operation.id,
         reason: 'final',
         store,

@@ -97,7 +97,7 @@ export async function releaseTenant(context: Context, slug: string, wish: Releas
     const tenant = await lockForChange(tx, slug, 'released', ['active', 'suspended'])
     await refuseHeld(tx, tenant)
     await setTenantStatus(tx, tenant.id, 'purging')
-    tx.audit(tenantEvent(tenant.id, 'tenant.release', { before: tenant.status, name, to, reason: wish.reason }))
+    tx.audit(tenantEvent(tenant.id, 'tenant.give-away', { before: tenant.status, name, to, reason: wish.reason }))
     return startOnTenant(tx, context, tenantRelease, tenant, claim, { name, to })
   })
 }

@@ -32,7 +32,7 @@ export const tenantUndelete: Kind<UndeleteInput, DatabaseWork> = {
       commit: async (tx, { operation }) => {
         const { tenantId, before } = operation.input as UndeleteInput
         await markUndeleted(tx, tenantId, before)
-        tx.audit(tenantEvent(tenantId, before === 'active' ? 'tenant.activate' : 'tenant.restore', { after: before }))
+        tx.audit(tenantEvent(tenantId, before === 'active' ? 'tenant.activate' : 'tenant.undeleted', { after: before }))
       }
     }
   ]

@@ -491,6 +491,13 @@ if (!(await skipWithoutPostgres(t))) {
       await t.rejects(check(lines.toSpliced(at, 1)), { code: 'INVALID_INPUT', message: /events and says/ })
       await t.rejects(check(['nonsense']), { code: 'INVALID_INPUT', message: /line 1/ })
       await t.rejects(verifyFile(join(folder, 'none'), { keys: [] }), { code: 'INVALID_INPUT', message: /ENOENT/ })
+      await t.rejects(verifyFile(folder, { keys: [] }), { code: 'INVALID_INPUT', message: /EISDIR/ })
+      const nothing = {
+        ...JSON.parse(lines[at] ?? ''),
+        body: 'null',
+        hash: createHash('sha256').update('null').digest('hex')
+      }
+      t.match(codes(await check(lines.with(at, `${canonical(nothing)}\n`))), ['event.edited beta#1'])
       const without = lines.filter(line => !line.includes('"chain":"beta"'))
       const ended = without.with(-1, `${canonical({ events: without.length - 1, type: 'end' })}\n`)
       t.strictSame((await check(ended)).findings, [], 'a chain that is left out is not missed by itself')

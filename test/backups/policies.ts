@@ -122,6 +122,14 @@ if (!(await skipWithoutPostgres(t))) {
     })
     t.match(await checkPolicies(catalog, { plan: 'small' }), { totals: { tenants: 1, protected: 0, broken: 0 } })
     await sql('update saasctl.backup set taken_at = now(), verified_at = now() where verified_at is not null')
+    const afterDrill = async (code: string) => {
+      const failed = 'update saasctl.backup set taken_at = now(), verify_error = $2 where tenant_id = $1'
+      await sql(failed, [acme.id, { code, message: 'It did not work.' }])
+      return (await checkPolicies(catalog, {})).broken.filter(({ slug }) => slug === 'acme').map(({ broken }) => broken)
+    }
+    t.strictSame(await afterDrill('BACKUP_DAMAGED'), ['damaged'])
+    t.strictSame(await afterDrill('SERVER_UNREACHABLE'), [], 'a server that was away says nothing of the backup')
+    await sql('update saasctl.backup set verify_error = null where tenant_id = $1', [acme.id])
   })
 
   /** A backup that is only a row, of so many days ago. */

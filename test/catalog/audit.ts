@@ -11,6 +11,7 @@ import { verifyBackup } from '../../src/backups/verify.js'
 import { canonical, type Json } from '../../src/canonical.js'
 import { adoptCatalog } from '../../src/catalog/adopt.js'
 import { Catalog } from '../../src/catalog/catalog.js'
+import { listOperators } from '../../src/catalog/operators.js'
 import type { SaasctlError } from '../../src/errors.js'
 import { backupKeys } from '../../src/keys/keys.js'
 import { cancelOperation } from '../../src/operations/inspect.js'
@@ -35,6 +36,7 @@ import { suspendTenant } from '../../src/tenants/suspend.js'
 import { undeleteTenant } from '../../src/tenants/undelete.js'
 import { updateTenant } from '../../src/tenants/update.js'
 import { type ControlPlane, controlPlane } from '../support/control-plane.js'
+import { eventually } from '../support/eventually.js'
 import { asOperator, eraseAsTwo } from '../support/operators.js'
 import { proxyTo, through } from '../support/proxy.js'
 import { controlLogin, skipWithoutPostgres } from '../support/servers.js'
@@ -160,6 +162,45 @@ if (!(await skipWithoutPostgres(t))) {
         tx.audit({ chain, action: 'test', subject: 'test', payload: { index } })
     })
 
+  t.test('nothing that a caller puts in front of the catalog’s own names is run by the trail', async t => {
+    await plane.catalogAsSuperuser(async client => {
+      await client.query(`create schema impostor; grant usage on schema impostor to saasctl_control, saasctl_audit;
+        create domain impostor.text as pg_catalog.text check (false); create domain impostor.bytea as pg_catalog.bytea check (false);
+        create domain impostor.timestamptz as pg_catalog.timestamptz check (false);
+        create table impostor.audit_chain (like saasctl.audit_chain); create table impostor.audit_event (like saasctl.audit_event)`)
+      const { rows } = await client.query<{ name: string; args: string; returns: string }>(
+        `select p.proname as name, coalesce((select string_agg(a.type::regtype::text, ', ' order by a.place)
+             from unnest(p.proargtypes) with ordinality a (type, place)), '') as args, p.prorettype::regtype::text as returns
+         from pg_proc p where p.pronamespace = 'pg_catalog'::regnamespace and p.prokind = 'f' and not exists (
+             select from unnest(p.proargtypes) a (oid) join pg_type t using (oid) where t.typtype = 'p')
+           and p.proname in (select m[1] from pg_proc f, regexp_matches(f.prosrc, '(\\w+)\\(', 'g') m
+             where f.oid = 'saasctl.audit_append'::regproc)
+         union all select 'to_json', 'text', 'json' union all select 'to_json', 'name', 'json'
+         union all select 'format', 'text, json, json, json, text, text, json, text, text, bigint, json', 'text'`
+      )
+      t.ok(rows.length > 20, `${rows.length} functions`)
+      const raise = `language plpgsql as $$ begin raise exception 'an impostor ran as %', current_user; end $$`
+      for (const { name, args, returns } of rows)
+        await client.query(`create function impostor."${name}"(${args}) returns ${returns} ${raise}`)
+      await client.query(`create function impostor.act(text, text) returns boolean ${raise};
+        create function impostor.act(bigint, integer) returns bigint ${raise};
+        create operator impostor.= (function = impostor.act, leftarg = text, rightarg = text);
+        create operator impostor.<> (function = impostor.act, leftarg = text, rightarg = text);
+        create operator impostor.+ (function = impostor.act, leftarg = bigint, rightarg = integer)`)
+    })
+    const before = (await events(plane, 'impostor')).length
+    for (let round = 0; round < 2; round += 1) {
+      await catalog.transaction(tester, async tx => {
+        await tx.query('set local search_path = impostor, pg_temp, pg_catalog')
+        const event = ['impostor', 'me', 'asserted', 'test', `${round}`, '{}']
+        await tx.query('select saasctl.audit_append($1, $2, $3, $4, $5, $6)', event)
+      })
+    }
+    t.equal((await events(plane, 'impostor')).length, before + 2)
+    t.strictSame(faults(await events(plane, 'impostor')), [])
+    await plane.catalogAsSuperuser(client => client.query('drop schema impostor cascade'))
+  })
+
   t.test('an edited, removed or reordered event shows; an erased payload leaves the chain whole', async t => {
     await append('tampered', 6)
     const whole = await events(plane, 'tampered')
@@ -242,6 +283,18 @@ if (!(await skipWithoutPostgres(t))) {
       { code: 'CATALOG_UNREACHABLE', retryable: true }
     )
     t.strictSame(await catalog.query('select 1 as one'), [{ one: 1 }], 'and the next one gets another connection')
+  })
+
+  t.test('what fails at a file while the catalog is read is not said of the catalog', async t => {
+    const full = Object.assign(new Error('ENOENT: a folder was removed meanwhile'), { code: 'ENOENT' })
+    await t.rejects(
+      catalog.snapshot(async () => {
+        throw full
+      }),
+      full
+    )
+    const wrong = catalog.snapshot(snapshot => snapshot.query('select from nowhere'))
+    await t.rejects(wrong, { code: 'CATALOG_UNMIGRATED' })
   })
 
   t.test('when the answer to a commit is lost, the error says that the change may be there', async t => {
@@ -448,6 +501,28 @@ if (!(await skipWithoutPostgres(t))) {
         ).rows
     )
     t.strictSame(rows, [{ same: true }])
+  })
+
+  t.test('of the last two admins who revoke each other at once, one stays', async t => {
+    const before = (await listOperators(catalog)).filter(({ role, revokedAt }) => role === 'admin' && !revokedAt)
+    const last = ['kay', 'lee']
+    for (const name of last) await createOperator(saasctl, { name, role: 'admin', lifeSeconds: 600 })
+    for (const { name } of before) await revokeOperator(saasctl, name)
+    // Both are under way before either can go on.
+    const ended = await plane.catalogAsSuperuser(async client => {
+      await client.query('begin')
+      await client.query('lock table saasctl.operator_token in share mode')
+      const both = Promise.allSettled(last.map(name => revokeOperator(saasctl, name)))
+      const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+      await eventually(
+        async () => (await client.query(waiting)).rowCount,
+        count => count === 2
+      )
+      await client.query('commit')
+      return both
+    })
+    const refused = ended.flatMap(one => (one.status === 'rejected' ? [one.reason.code] : []))
+    t.strictSame(refused, ['OPERATOR_STATE'])
   })
 }
 

@@ -213,7 +213,6 @@ if (!(await skipWithoutPostgres(t))) {
       ['PlacedTenant', [], await listTenants(catalog, {}, { limit: 10 })],
       ['TenantRow', [], await lockTenant(catalog, tenant.id)],
       ['DatabaseRow', [], await databases.databaseById(catalog, databaseId)],
-      ['DatabaseRow', [], await databases.databaseOfTenant(catalog, tenant.id)],
       ['DatabaseRow', [], await databases.templateDatabase(catalog, serverId, templateId)],
       ['DatabaseRow', ['tenantId', 'slug'], await databases.databasesOnServer(catalog, serverId)],
       ['BuiltTemplate', [], await databases.builtTemplates(catalog, 'tiny')],

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
@@ -52,6 +52,9 @@ if (!(await skipWithoutPostgres(t))) {
     const { object } = await json<{ object: string }>(['audit', 'export', '--to', elsewhere])
     const trail = join(folder, 'elsewhere', object)
     t.match(await run(['audit', 'verify', trail, '--checkpoint', kept, '--key', key]), { code: 0 })
+    const away = await cli(t)
+    t.match(await away.run(['audit', 'verify', trail, '--checkpoint', kept, '--key', key]), { code: 0 })
+    t.strictSame(await readdir(away.folder), [], 'no catalog was made for it')
     t.match(await house(['audit', 'checkpoint', '--to', 'ftp://x'], as(token)), { code: 2, stderr: /is not a store/ })
     t.match(await run(['audit', 'verify', '--checkpoint', `${elsewhere}/none`]), { code: 5, stderr: /has no none/ })
   })

@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { backupTenant } from '../../src/backups/backup.js'
-import { bindAll } from '../../src/rescue/bind.js'
+import { findTenant } from '../../src/catalog/tenants.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { cli } from '../support/cli.js'
 import { controlPlane } from '../support/control-plane.js'
 import { anotherDatabase, loseCatalog, withCatalogs } from '../support/lost-catalog.js'
-import { scratch, skipWithoutPostgres } from '../support/servers.js'
+import { asSuperuser, scratch, skipWithoutPostgres } from '../support/servers.js'
 import { tinyTemplate } from '../support/tiny-template.js'
 
 /** An operator's night: machine, keys and catalog are gone; a key backup, its passphrase and the store are not. */
@@ -27,6 +27,7 @@ if (!(await skipWithoutPostgres(t))) {
   const keysFile = join(away, 'keys.backup')
   const passphrase = { stdin: 'five random words are enough\n' }
   let env: Record<string, string> = {}
+  let [unbound, foreign] = ['', '']
 
   await t.test('catalog and keys are backed up, and then all of it is lost', async t => {
     await create('acme')
@@ -38,11 +39,19 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal(made.code, 0, made.stderr)
     t.match(made.stderr, /keep a key backup too/)
     t.match(await run(['catalog', 'backup', '--to', 'ftp://nowhere']), { code: 2, stderr: /is not a store/ })
+    // No worker, and no further backup: each is written down by the command that made it.
     await create('bound')
-    await bindAll(saasctl, wait)
-    await create('unbound')
-    await create('later')
+    t.match(await run(['tenant', 'create', 'later', '--template', 'tiny']), { code: 0 })
+    t.match(await run(['tenant', 'rename', 'later', 'latest']), { code: 0 })
+    for (const slug of ['nameless', 'foreign']) await create(slug)
+    unbound = (await findTenant(saasctl.catalog, 'nameless'))?.database ?? ''
+    foreign = (await findTenant(saasctl.catalog, 'foreign'))?.database ?? ''
     await loseCatalog(plane)
+    await asSuperuser(plane.server, client =>
+      client.query(
+        `comment on database ${unbound} is null; comment on database ${foreign} is 'saasctl binding bm90IG91cnM='`
+      )
+    )
   })
 
   await t.test('what is asked wrongly is refused in one sentence, and nothing is half restored', async t => {
@@ -74,17 +83,46 @@ if (!(await skipWithoutPostgres(t))) {
     const login = await run(['catalog', 'credentials', 'create', 'control'], { env })
     t.equal(login.code, 0, login.stderr)
     env['SAASCTL_CATALOG_URL'] = /^SAASCTL_CATALOG_URL=(.*)$/m.exec(login.stdout)?.[1] ?? ''
+    for (const words of [
+      'tenant suspend acme',
+      'tenant delete acme --now --confirm acme',
+      'doctor --fix',
+      'backup prune'
+    ]) {
+      const early = await run(words.split(' '), { env })
+      t.match(early, { code: 6, stderr: /is not adopted yet.*catalog adopt/s }, words)
+    }
+    const looked = await run(['tenant', 'list'], { env })
+    t.match(looked, { code: 0, stdout: /acme/ }, 'looking is allowed')
+    t.notMatch(looked.stderr, /operation resume/, 'and nobody is told to go on with what is over')
     const dry = await run(['catalog', 'adopt', '--dry-run'], { env })
     t.equal(dry.code, 0, dry.stderr)
     t.match(dry.stdout, /^back +bound +main/m)
-    t.equal(dry.stdout.match(/^unknown /gm)?.length, 2, 'what was never written down is told, and left alone')
+    t.match(dry.stdout, /^back +latest +main/m, 'by the name that it had last')
+    t.equal(dry.stdout.match(/^unknown /gm)?.length, 2, 'what nothing proves to be anybody’s is told, and left alone')
+    t.match(dry.stdout, new RegExp(`${unbound} +.*--give`))
+    t.match(dry.stdout, new RegExp(`${foreign} +.*another control plane`))
+    for (const [give, says] of [
+      ['acme', /is not DATABASE=SLUG/],
+      [`${unbound}=No!`, /slug/i],
+      [`${unbound}=acme`, /acme/],
+      [`${unbound}=latest`, /latest/],
+      [`${foreign}=mine`, /another control plane’s/],
+      ['saasctl=mine', /not one of those whose tenant is unknown/]
+    ] as const) {
+      const refused = await run(['catalog', 'adopt', '--yes', '--give', give], { env })
+      t.match(refused, { stderr: says }, give)
+      t.not(refused.code, 0)
+    }
     t.match(await run(['catalog', 'adopt'], { env }), { code: 2, stderr: /--yes/ })
-    const adopted = await run(['catalog', 'adopt', '--yes'], { env })
+    const adopted = await run(['catalog', 'adopt', '--yes', '--give', `${unbound}=named`], { env })
     t.equal(adopted.code, 0, adopted.stderr)
     const tenants = await run(['tenant', 'list', '-o', 'json'], { env })
     t.match(JSON.parse(tenants.stdout), [
       { slug: 'acme', status: 'active' },
-      { slug: 'bound', status: 'active', migration: '0002_grown' }
+      { slug: 'bound', status: 'active', migration: '0002_grown' },
+      { slug: 'latest', status: 'active', migration: '0002_grown' },
+      { slug: 'named', status: 'active', migration: '0002_grown' }
     ])
     t.match(await run(['tenant', 'restore', 'acme', '--latest', '--confirm', 'acme'], { env }), { code: 0 })
     t.match(await run(['doctor'], { env }), { code: 0, stdout: /database\.unknown/ })

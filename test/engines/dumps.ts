@@ -169,6 +169,14 @@ async function badLuck(t: Test, running: RunningEngine, full: Planned, hasTool: 
     )
     const aborted = beginDump(running, full, { path, signal: AbortSignal.abort() })
     await t.rejects(aborted, 'and one that is cancelled before does not begin')
+    const soon = new AbortController()
+    const begun = beginDump(running, full, { path, signal: soon.signal })
+    soon.abort()
+    const read = begun.then(({ stream, facts }) => {
+      stream.on('error', () => {}).resume()
+      return facts
+    })
+    await t.rejects(read, { code: 'CANCELLED' }, 'nor does one go on that is cancelled while its program is looked for')
   })
 
   await t.test('a killed program is a clear error, and its password was nowhere to be seen', async t => {

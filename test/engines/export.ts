@@ -140,8 +140,9 @@ async function backAgain(t: Test, running: RunningEngine, open: (planned?: Plann
 }
 
 async function fill(running: RunningEngine, planned: Planned): Promise<void> {
-  for (const sql of oddTables(running.engine.name))
-    await running.query(planned.names.database, planned.as('owner'), sql)
+  const session = await running.hold(planned.names.database, planned.as('owner'))
+  for (const sql of oddTables(running.engine.name)) await session.query(sql)
+  await session.close()
 }
 
 async function linesOf(snapshot: Snapshot, table: SnapshotTable, format: 'jsonl' | 'csv'): Promise<Buffer> {

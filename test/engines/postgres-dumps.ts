@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { loadSakila } from '../../examples/sakila.js'
-import { dumpOf, lookInto, play, restoreOf } from '../support/dump-and-restore.js'
+import { beginDump, children, type Dumped, dumpOf, lookInto, play, restoreOf } from '../support/dump-and-restore.js'
+import { eventually } from '../support/eventually.js'
 import { type RunningPostgres, startPostgres } from '../support/postgres-engine.js'
 import { drop, make, type Planned } from '../support/real-engines.js'
 import { scratch, skipWithoutPostgres } from '../support/servers.js'
@@ -125,6 +127,92 @@ alter role current_user superuser; --" (id int)`,
     t.strictSame((await lookInto(running, restored)).rows, dumped.facts.rows)
   })
 
+  await t.test(
+    'of a schema that was dumped before, pg_dump alone says all that is said by a session beside it',
+    async t => {
+      const schema = [
+        'create extension citext',
+        `create type mood as enum ('glad', 'sad')`,
+        'create table "order" (id int primary key, note text, "Select" citext, mood mood, twice int generated always as (id * 2) stored)',
+        'create table "a.b" ("x\ty" text)',
+        'create table nothing ()',
+        'create table parts (i int) partition by range (i)',
+        'create table one partition of parts for values from (0) to (10)',
+        'create view glad as select id from "order" where mood = \'glad\'',
+        'alter table "order" enable row level security'
+      ]
+      const [first, second] = [await made(t, ...schema), await made(t, ...schema)]
+      for (const { names, as } of [first, second]) {
+        await running.query(names.database, as('owner'), `create policy mine on "order" to ${names.app} using (true)`)
+      }
+      await running.query(
+        second.names.database,
+        second.as('owner'),
+        `insert into "order" select n, E'a\\n\\\\.\\n\\tb', null from generate_series(1, 700) n;
+       insert into "a.b" values (repeat(E'\\n', 70000)); insert into nothing select from generate_series(1, 3);
+       insert into parts values (1), (2);
+       insert into saasctl.pgmigrations (name, run_on) values ('2_b', '2024-01-02'), (E'1\\t\\\\a', '2024-01-01'), ('2_c', '2024-01-02')`
+      )
+      const fingerprint = 'as the catalog has it'
+      t.equal((await dumpOf(running, first, { fingerprint })).compressed, true, 'nobody had seen it')
+      const beside = await dumpOf(running, second)
+      const alone = await dumpOf(running, second, { fingerprint })
+      t.equal(alone.compressed, false)
+      t.strictSame(said(alone), said(beside))
+      t.match(alone.facts.rows, { 'public."order"': 700, 'public."a.b"': 1, 'public.nothing': 3, 'public.one': 2 })
+      t.strictSame(alone.facts.migrations, [{ name: '1\t\\a' }, { name: '2_b' }, { name: '2_c' }])
+      const restored = await restoreOf(running, alone)
+      t.teardown(() => drop(running, restored))
+      const { rows, migrations } = alone.facts
+      t.strictSame(await lookInto(running, restored), {
+        rows,
+        fingerprint: alone.facts.fingerprint,
+        migrations: migrations.map(({ name }) => name)
+      })
+      for (const change of [
+        'alter table "order" alter note type varchar(99)',
+        `create function one() returns int language sql as 'select 1'`,
+        `select lo_from_bytea(4711, 'large')`
+      ]) {
+        await running.query(second.names.database, second.as('owner'), change)
+        const seen = await dumpOf(running, second, { fingerprint })
+        t.equal(seen.compressed, true, `it is looked at after: ${change}`)
+        t.strictSame(said(seen), said(await dumpOf(running, second)))
+      }
+      t.equal((await dumpOf(running, second, { fingerprint })).compressed, true, 'large objects are counted each time')
+    }
+  )
+
+  await t.test('what a dump leaves behind teaches nothing about the schema', async t => {
+    const planned = await made(t, 'create table indexed (id int)', 'create index broken on indexed (id)')
+    const { database } = planned.names
+    await running.admin(`update pg_index set indisvalid = false where indexrelid = 'broken'::regclass`, database)
+    const fingerprint = 'of an index that is not valid'
+    await dumpOf(running, planned, { fingerprint })
+    t.equal((await dumpOf(running, planned, { fingerprint })).compressed, true)
+    await running.query(database, planned.as('owner'), 'drop index broken')
+    const whole = await dumpOf(running, planned, { fingerprint })
+    t.equal(whole.facts.fingerprint, (await lookInto(running, planned)).fingerprint)
+    t.equal((await dumpOf(running, planned, { fingerprint })).compressed, false)
+  })
+
+  await t.test('a dump by pg_dump alone is cancelled like any other, and leaves no program behind', async t => {
+    const planned = await made(
+      t,
+      `create table long as select repeat('long ', 1000) as text from generate_series(1, 4000)`
+    )
+    const fingerprint = 'of something long'
+    await dumpOf(running, planned, { fingerprint })
+    const cancelling = new AbortController()
+    const path = process.env['PATH'] ?? ''
+    const dump = await beginDump(running, planned, { fingerprint, path, signal: cancelling.signal })
+    t.equal(dump.compressed, false)
+    cancelling.abort()
+    await t.rejects(buffer(dump.stream), { code: 'CANCELLED' })
+    await t.rejects(dump.facts, { code: 'CANCELLED' })
+    await eventually(children, found => found.every(({ args }) => !args.includes('pg_dump')))
+  })
+
   await t.test('a thousand tables come back', async t => {
     const planned = await made(
       t,
@@ -172,6 +260,11 @@ alter role current_user superuser; --" (id int)`,
     await t.rejects(play(running, target, dumped.bytes.subarray(0, dumped.bytes.length - 9), dumped.facts.format))
     t.strictSame((await lookInto(running, target)).rows, {})
   })
+}
+
+/** Beside a migration's name, when it was applied is of no use to whoever reads a dump. */
+function said({ facts }: Dumped) {
+  return { ...facts, migrations: facts.migrations.map(({ name }) => name) }
 }
 
 async function connected<Result>(

@@ -380,6 +380,16 @@ async function secrets(t: Test, running: RunningPostgres) {
     t.notMatch(JSON.stringify(error) + error.stack + String(error.cause), /canary|SCRAM-SHA-256\$/)
   })
 
+  t.test('a control login may have a password in any language', async t => {
+    const password = 'ﬁ pässwörd №'
+    await running.admin(`create role anyone login password '${password}'; grant connect on database postgres to anyone`)
+    t.teardown(() => running.admin('drop owned by anyone; drop role anyone'))
+    const control = { login: 'anyone', password: new Secret(password) }
+    t.match(await running.engine.probe({ ...running.access, control }), { flavour: 'postgres' })
+    const wrong = { login: 'anyone', password: new Secret('fi pässwörd') }
+    await t.rejects(running.engine.probe({ ...running.access, control: wrong }), { code: 'SERVER_DENIED' })
+  })
+
   t.test('a password that no client could send is refused', async t => {
     const session = await running.engine.enter(running.access, fence())
     t.teardown(() => session.end())

@@ -20,7 +20,10 @@ import t, { type Test } from 'tap'
 import { pack } from 'tar-stream'
 import { ZipFile } from 'yazl'
 import { canonical } from '../../src/canonical.js'
+import type { SnapshotTable } from '../../src/engines/snapshot.js'
 import { asSaasctlError } from '../../src/errors.js'
+import { mustFindExport } from '../../src/exports/create.js'
+import { fileNames } from '../../src/exports/datapackage.js'
 import { readPackage } from '../../src/exports/read-bag.js'
 import { entriesOf } from '../../src/exports/unpack.js'
 import { verifyExport } from '../../src/exports/verify.js'
@@ -36,6 +39,16 @@ await t.test('a folder is read whole, however many tables it has', async t => {
   const read = new Map<string, string>()
   for await (const { path, content } of entriesOf(folder)) read.set(path, String(await buffer(content)))
   t.same(read, new Map(names.map(name => [`data/tables/${name}`, name])))
+})
+
+await t.test('no table takes the name of another’s file, or of a part of it', t => {
+  const spaces = [null, 'public', 'x.'].flatMap(space =>
+    ['a', 'a-2', 'A', 'a..b', '..', '.a.'].map(name => ({ space, name }))
+  )
+  const names = [...fileNames(spaces as unknown as SnapshotTable[]).values()]
+  t.equal(new Set(names.map(name => name.toLowerCase())).size, spaces.length)
+  for (const name of names) t.match(name, /^(?!.*\.\.)[A-Za-z0-9_.]+$/)
+  t.end()
 })
 
 for (const engine of ['postgres', 'mysql'] as const) {
@@ -258,13 +271,29 @@ async function traps(t: Test, world: ExportWorld) {
   await writeFile(bomb, 'not an archive')
   t.match(await verifyExport(bomb).catch(asSaasctlError), { ...refused, message: /no export/ })
   t.match(await verifyExport('/nowhere').catch(asSaasctlError), refused)
+  const { file } = await world.make('acme', 'pointing')
+  const list = join(file, 'data/datapackage.json')
+  const said = await readFile(list, 'utf8')
+  for (const path of [
+    '../../../outside.jsonl',
+    '/etc/passwd',
+    'tables/../../outside',
+    ['tables/plain.jsonl', '../x']
+  ]) {
+    const { resources, ...rest } = JSON.parse(said)
+    await writeFile(list, JSON.stringify({ ...rest, resources: [{ ...resources[0], path }] }))
+    t.match(await readPackage(file).catch(asSaasctlError), refused, `a table in ${path}`)
+  }
 }
 
 async function encrypted(t: Test, world: ExportWorld) {
   const { folder } = world
   const make = `openssl req -x509 -newkey rsa:2048 -nodes -keyout reader.key -out reader.pem -subj /CN=reader -days 2`
   t.equal((await shell(make, folder)).code, 0)
-  const certificate = await readFile(join(folder, 'reader.pem'), 'utf8')
+  const print = await shell('openssl x509 -in reader.pem -noout -fingerprint -sha256', folder)
+  const recipient = print.said.trim().replace(/^.*=/, '')
+  // People keep both in one file.
+  const certificate = (await shell('cat reader.key reader.pem', folder)).said
   const { file, id } = await world.make('acme', 'sealed.tar.gz.p7m', { certificate })
   t.notMatch((await readFile(file)).toString('latin1'), /manifest-sha512/)
   t.match(await verifyExport(file).catch(asSaasctlError), {
@@ -275,6 +304,18 @@ async function encrypted(t: Test, world: ExportWorld) {
   const openIt = `openssl cms -decrypt -binary -inform DER -inkey reader.key -in sealed.tar.gz.p7m -out opened.tar.gz`
   t.equal((await shell(openIt, folder)).code, 0)
   t.match(await verifyExport(join(folder, 'opened.tar.gz')), { intact: true, says: { export: id } })
+  const row = await mustFindExport(world.saasctl, id)
+  t.match(row, { recipient }, 'whoever can open it is known by the fingerprint that openssl prints')
+  t.notMatch(row.certificate, /PRIVATE/, 'and a private key beside the certificate goes nowhere')
+  const events = await world.saasctl.catalog.query(
+    `select e.action, p.payload::json->>'recipient' as recipient from saasctl.audit_event e
+     join saasctl.audit_payload p using (chain, seq) where p.payload::json->>'export' = $1 order by e.seq`,
+    [id]
+  )
+  t.strictSame(events, [
+    { action: 'export.ask', recipient },
+    { action: 'export.create', recipient }
+  ])
   const bad = await world.make('acme', 'bad.tar.gz.p7m', { certificate: 'no certificate' }).catch(asSaasctlError)
   t.match(bad, { code: 'INVALID_INPUT', message: /certificate/ })
 }

@@ -1,17 +1,21 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import { rotateKey } from '../../src/audit/keys.js'
 import { createCatalogLogin } from '../../src/catalog/credentials.js'
 import { operationById } from '../../src/catalog/operations.js'
-import { asSaasctlError } from '../../src/errors.js'
+import { asSaasctlError, SaasctlError } from '../../src/errors.js'
 import { createExport, type ExportWish, mustFindExport } from '../../src/exports/create.js'
 import { downloadExport } from '../../src/exports/download.js'
 import { expireExports } from '../../src/exports/expire.js'
+import { landStream, type Place } from '../../src/exports/target.js'
 import { verifyExport } from '../../src/exports/verify.js'
 import type { Saasctl } from '../../src/saasctl.js'
 import { signingKeys } from '../../src/secrets/signing.js'
+import { readWhole } from '../../src/stores/store.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { startVerb } from '../support/child.js'
 import { cli } from '../support/cli.js'
@@ -41,6 +45,7 @@ const make = (saasctl: Saasctl, more: Partial<ExportWish> = {}) =>
 await t.test('an export in the store can be fetched until its time is over, and its row stays', t => stored(t, plane))
 await t.test('"export verify" needs no catalog, and exits with 8 and the file’s name', t => byCommand(t, plane))
 await t.test('an export into a bucket is there whole, and never without its end', t => bucket(t, plane))
+await t.test('what was taken over meanwhile puts nothing in its successor’s place', t => overtaken(t, plane))
 await t.test('an auditor’s login asks, a worker makes it, and nothing else is allowed', t => auditor(t, plane))
 await t.test('killed while it writes a file, another goes on, and no half of it stays', t => killed(t, plane))
 
@@ -61,6 +66,15 @@ async function stored(t: Test, { saasctl }: ControlPlane) {
     { code: 'INVALID_INPUT' },
     'nothing is written over'
   )
+  const object = join(new URL(row.store ?? '').pathname, row.object ?? '')
+  const whole = await readFile(object)
+  await writeFile(object, whole.subarray(1))
+  t.match(await downloadExport(saasctl, id, `${file}.1`).catch(asSaasctlError), { code: 'CHECK_FOUND' })
+  t.notOk(
+    (await readdir(saasctl.config.home)).some(name => name.includes('fetched.tar.gz.')),
+    'and what is not what was made is handed to nobody'
+  )
+  await writeFile(object, whole)
   t.equal(await expireExports(saasctl), 0, 'not before its time')
   await saasctl.catalog.query('update saasctl.export set expires_at = now() where id = $1', [id])
   t.equal(await expireExports(saasctl), 1)
@@ -72,7 +86,7 @@ async function stored(t: Test, { saasctl }: ControlPlane) {
   )
   t.strictSame(
     events.map(({ action }) => action),
-    ['export.ask', 'export.create', 'export.download', 'export.expire']
+    ['export.ask', 'export.create', 'export.download', 'export.download', 'export.expire']
   )
   t.match(await mustFindExport(saasctl, 'nonsense').catch(asSaasctlError), { code: 'EXPORT_NOT_FOUND' })
 }
@@ -124,10 +138,28 @@ async function bucket(t: Test, plane: ControlPlane) {
   t.match(await verifyExport(file), { intact: true })
   const named = await make(saasctl, { target: `s3://${s3.bucket}/elsewhere/acme.zip`, container: 'zip' })
   t.match(await mustFindExport(saasctl, named.id), { status: 'ready', object: 'acme.zip', expiresAt: null })
+  const target = `s3://${s3.bucket}/elsewhere/acme.zip`
+  const again = await make(saasctl, { target, container: 'zip' }).catch(asSaasctlError)
+  t.match(again, { code: 'INVALID_INPUT', message: /acme\.zip is there already/ }, 'nothing is written over')
   t.strictSame(await s3.uploads(), [])
   await s3.close()
   const error = await createExport(saasctl, 'acme', usual, { wait: true, timeoutMs: 500 }).catch(asSaasctlError)
   t.match(error, { code: /STORE_UNREACHABLE|STILL_RUNNING/ })
+}
+
+async function overtaken(t: Test, { saasctl }: ControlPlane) {
+  const place: Place = { kind: 'store', url: pathToFileURL(t.testdir()).href, object: 'exports/acme.zip' }
+  const land = (text: string, confirm: (sha512: string) => Promise<void>) =>
+    landStream(saasctl.stores, place, 'id', Readable.from([Buffer.from(text)]), confirm)
+  const { sha512 } = await land('successor', async () => {})
+  const fenced = async () => {
+    throw new SaasctlError('FENCED', 'Another process took it over.')
+  }
+  t.match(await land('overtaken', fenced).catch(asSaasctlError), { code: 'FENCED' })
+  const store = await saasctl.stores.open(place.url ?? '')
+  const kept = await readWhole(store, place.object)
+  t.equal(kept.toString(), 'successor')
+  t.equal(createHash('sha512').update(kept).digest('hex'), sha512)
 }
 
 async function auditor(t: Test, plane: ControlPlane) {

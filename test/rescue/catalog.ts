@@ -4,20 +4,24 @@ import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { verifyTrail } from '../../src/audit/verify/verify.js'
+import { operationById } from '../../src/catalog/operations.js'
 import { doctor } from '../../src/doctor/doctor.js'
+import type { SaasctlError } from '../../src/errors.js'
 import { backupCatalog, catalogBackupDue } from '../../src/rescue/backup.js'
 import { restoreCatalog } from '../../src/rescue/restore.js'
 import { listCatalogs, readCatalog } from '../../src/rescue/stored.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { controlPlane } from '../support/control-plane.js'
 import { anotherDatabase, openRestored, withCatalogs } from '../support/lost-catalog.js'
+import { proxyTo } from '../support/proxy.js'
+import { startS3 } from '../support/s3-server.js'
 import { skipWithoutPostgres } from '../support/servers.js'
 import { tinyTemplate } from '../support/tiny-template.js'
 
 if (!(await skipWithoutPostgres(t))) {
   const template = await tinyTemplate()
   t.teardown(() => template.remove())
-  const plane = await controlPlane({ env: template.env, hba: withCatalogs('restored', 'spared') })
+  const plane = await controlPlane({ env: template.env, hba: withCatalogs('restored', 'spared', 'from_bucket') })
   t.teardown(() => plane.close())
   const { saasctl } = plane
   const wait = { wait: true, keep: 3 }
@@ -107,5 +111,49 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal(again.id, newest?.id, 'and a copy on a stick goes in after all of that')
     await t.rejects(readCatalog(saasctl.stores, '/nowhere/at.all'), { code: 'INVALID_INPUT' })
     await t.rejects(readCatalog(saasctl.stores, 's3://bucket/elsewhere'), { code: 'BACKUP_NOT_FOUND' })
+  })
+
+  await t.test('in a bucket it is kept, listed and restored from as in a folder', async t => {
+    const s3 = await startS3()
+    t.teardown(() => s3.close())
+    const proxy = await proxyTo({ host: '127.0.0.1', port: s3.port })
+    t.teardown(() => proxy.close())
+    const far = await plane.another(s3.env(proxy.port))
+    const to = `s3://${s3.bucket}/of/catalogs`
+    const backUp = (at: string, from = far) => backupCatalog(from, { ...wait, to: at })
+    await backUp(to)
+    const { result } = await backUp(to)
+    const bucket = await far.stores.open(to)
+    const listed = await listCatalogs(bucket)
+    t.match(listed, [{ id: (result as { backupId: string }).backupId }, {}])
+    const address = listed[0]?.url ?? ''
+    t.match(address, new RegExp(`^${to}/catalog/[0-9a-f-]+-\\d+\\.backup$`))
+
+    const admin = await anotherDatabase(plane, 'from_bucket')
+    await t.rejects(readCatalog(far.stores, address.replace('/of/', '/off/')), { code: 'STORE_MISSING' })
+    await t.rejects(readCatalog(far.stores, address.slice(0, -2)), { code: 'BACKUP_NOT_FOUND' })
+    await t.rejects(readCatalog(far.stores, undefined, `s3://${s3.bucket}/off`), { code: 'BACKUP_NOT_FOUND' })
+    for (const typo of ['s3:/backups', 's3//backups', 'S3://Back_ups', `${to}?versionId=1`, '']) {
+      await t.rejects(backUp(typo), { code: 'CONFIG_INVALID', message: /is not a store/ }, JSON.stringify(typo))
+    }
+    await t.rejects(backUp('s3://no-such-bucket/x'), { code: 'STORE_REFUSED', message: /NoSuchBucket/ })
+    await t.rejects(readCatalog(far.stores, undefined, 's3://no-such-bucket'), { code: 'STORE_REFUSED' })
+    const stranger = await plane.another({ ...s3.env(), AWS_ACCESS_KEY_ID: 'SOMEBODY' })
+    await t.rejects(backUp(to, stranger), { code: 'STORE_REFUSED', hint: /keys/ })
+    await t.rejects(readCatalog(stranger.stores, address), { code: 'STORE_REFUSED' })
+    t.equal((await listCatalogs(bucket)).length, 2, 'nothing of all that is in the bucket')
+
+    proxy.mode = 'closed'
+    proxy.cut()
+    await t.rejects(readCatalog(far.stores, address), { code: 'STORE_UNREACHABLE' })
+    const cut = await backupCatalog(far, { ...wait, to, timeoutMs: 500 }).catch((error: SaasctlError) => error)
+    t.match(cut, { code: 'STILL_RUNNING', message: /does not answer/ }, 'a road that is cut is tried again')
+    proxy.mode = 'pass'
+    t.equal((await listCatalogs(bucket)).length, 2, 'nothing that is half is listed')
+    const begun = await operationById(far.catalog, (cut as SaasctlError).operationId ?? '')
+    t.match(begun && (await far.operations.follow(begun)), { status: 'succeeded' }, 'and taken when it is whole')
+    listed.unshift(...(await listCatalogs(bucket)).slice(0, 1))
+    const restored = await restoreCatalog(admin, saasctl.keys, await readCatalog(far.stores, undefined, to), actor)
+    t.equal(restored.id, listed[0]?.id, 'and the same database takes it when the road is back')
   })
 }

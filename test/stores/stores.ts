@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readlink, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -8,11 +8,14 @@ import t, { type Test } from 'tap'
 import { loadConfig } from '../../src/config.js'
 import { FileStore } from '../../src/stores/file.js'
 import { openStore, parseStore } from '../../src/stores/open.js'
-import { objectName, readWhole, type Store } from '../../src/stores/store.js'
+import { holds, objectName, readWhole, type Store } from '../../src/stores/store.js'
+import { eventually } from '../support/eventually.js'
 import { proxyTo } from '../support/proxy.js'
 import { type S3Server, startS3 } from '../support/s3-server.js'
 import { scratch } from '../support/servers.js'
 
+const warnings: Error[] = []
+process.on('warning', warning => warnings.push(warning))
 const s3 = await startS3()
 t.teardown(() => s3.close())
 
@@ -202,6 +205,17 @@ await t.test('a bucket that is not there, or is somebody else’s, is refused in
   await t.rejects((await openStore(`s3://${s3.bucket}`, wrong)).get('one'), { code: 'STORE_REFUSED' })
 })
 
+await t.test('what the library plans for Node is told to nobody', async t => {
+  t.strictSame(
+    warnings.filter(({ message }) => message.includes('AWS')),
+    []
+  )
+  t.notOk(
+    Object.keys(process.env).some(name => name.startsWith('AWS_SDK_JS')),
+    'and others are left as they were'
+  )
+})
+
 await t.test('reading stops when its reader does, without an error nobody catches', async t => {
   for (const make of Object.values(makers)) {
     const store = await make(t)
@@ -212,6 +226,21 @@ await t.test('reading stops when its reader does, without an error nobody catche
     await once(stream, 'close')
     await t.rejects(readWhole(store, 'large', MEBIBYTE), { code: 'STORE_REFUSED' }, 'and too much is not taken in')
   }
+})
+
+await t.test('whoever is not read at all lets go of its file', async t => {
+  const path = await folder(t)
+  const store = new FileStore(path)
+  await store.put('one', Readable.from([Buffer.from('x')]))
+  t.equal(await holds(store, 'one'), true)
+  t.equal(await holds(store, 'two'), false)
+  const stream = await store.get('one')
+  stream.destroy()
+  const open = async () => {
+    const links = (await readdir('/proc/self/fd')).map(fd => readlink(`/proc/self/fd/${fd}`).catch(() => ''))
+    return (await Promise.all(links)).filter(link => link.startsWith(path))
+  }
+  t.strictSame(await eventually(open, paths => paths.length === 0), [])
 })
 
 await t.test('an address is a folder or a bucket, with no secret in it', async t => {

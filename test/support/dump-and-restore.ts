@@ -1,13 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import type { Dump, DumpFacts, DumpOptions } from '../../src/engines/dump.js'
+import type { Dump, DumpFacts, MakeDump } from '../../src/engines/dump.js'
 import { fence, inside, make, type Planned, type RunningEngine } from './real-engines.js'
 
 /** A dump that was read to its end. */
 export interface Dumped {
   bytes: Buffer
   facts: DumpFacts
+  compressed: boolean
 }
 
 const path = process.env['PATH'] ?? ''
@@ -16,21 +17,21 @@ const path = process.env['PATH'] ?? ''
 export function beginDump(
   running: RunningEngine,
   of: Planned,
-  options: DumpOptions = { path, signal: neverAborted() }
+  options: MakeDump = { path, signal: neverAborted() }
 ): Promise<Dump> {
   return running.engine.dump(running.access, of.names.database, of.as('owner'), options)
 }
 
-export async function dumpOf(running: RunningEngine, of: Planned, options?: { path: string }): Promise<Dumped> {
+export async function dumpOf(running: RunningEngine, of: Planned, options?: Partial<MakeDump>): Promise<Dumped> {
   const dump = await beginDump(running, of, { path, signal: neverAborted(), ...options })
   const bytes = await buffer(dump.stream)
-  return { bytes, facts: await dump.facts }
+  return { bytes, facts: await dump.facts, compressed: dump.compressed }
 }
 
 /** Restores into a new database, as the control plane does. */
 export async function restoreOf(
   running: RunningEngine,
-  { bytes, facts }: Dumped,
+  { bytes, facts }: Pick<Dumped, 'bytes' | 'facts'>,
   cut = bytes.length
 ): Promise<Planned> {
   const target = await make(running)

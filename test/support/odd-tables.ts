@@ -46,6 +46,7 @@ line" text, "__proto__" text, "${'ä'.repeat(20)}" text);
     create table parts_2 partition of parts for values from (10) to (20);
     insert into parts values (1, '2024-01-01'), (11, null);
     create table base (id int);
+    create table "base..-2" (id int);
     create table child (more text) inherits (base);
     insert into base values (1);
     insert into child values (2, 'x');
@@ -82,7 +83,10 @@ line\` text, \`__proto__\` text, \`${'ä'.repeat(20)}\` text);
     create table bytes (id int primary key, v varbinary(300), t text character set utf8mb3);
     insert into bytes values (1, X'ff00fe', 'ok');
     create trigger noisy before insert on plain for each row set new.body = 'touched by a trigger';
-    create view seen as select * from plain`
+    create view seen as select * from plain;
+    set session sql_mode = 'ANSI_QUOTES';
+    create view "loose" as select id, body, count(*) as n from plain group by body;
+    set session sql_mode = default`
 }
 
 /** The statements that make them, one by one. */

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { backupTenant } from '../../src/backups/backup.js'
 import type { Json } from '../../src/canonical.js'
 import { latestBackup } from '../../src/catalog/backups.js'
-import { openRollout } from '../../src/catalog/rollouts.js'
+import { listRollouts } from '../../src/catalog/rollouts.js'
 import { findTenant } from '../../src/catalog/tenants.js'
 import { mustFindExport } from '../../src/exports/create.js'
 import { uuidv7 } from '../../src/names.js'
@@ -170,7 +170,8 @@ async function backedUp(stage: Stage): Promise<string> {
 /** A tenant that is behind the files, and no rollout of an earlier scene that is still open. */
 async function rolloutScene(stage: Stage): Promise<Scene> {
   const { saasctl } = stage
-  const open = await openRollout(saasctl.catalog, saasctl.config.template)
+  const newest = await listRollouts(saasctl.catalog, { limit: 20 })
+  const open = newest.find(({ status }) => ['running', 'paused', 'braked'].includes(status))
   if (open) await abortRollout(saasctl, open.id)
   await tenant(stage, 'active')
   await stage.template.grow()

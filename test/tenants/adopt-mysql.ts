@@ -78,7 +78,7 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
   await t.test('a dump becomes a tenant; one with commands is refused, one that fails leaves nothing', async t => {
     const file = join(folder, 'dump.sql')
     const grown = 'create table grown_2 (id int)'
-    const dump = `/*M!999999\\- enable the sandbox mode */ \n-- a dump\n${NOTES};\n${TAGS};\n${grown};\nLOCK TABLES \`notes\` WRITE;\nINSERT INTO \`notes\` VALUES (1,'a\\'b;\\n\\\\! x');\nUNLOCK TABLES;\n`
+    const dump = `/*M!999999\\- enable the sandbox mode */ \n-- a dump\n${NOTES};\n${TAGS};\n${grown};\nLOCK TABLES \`notes\` WRITE;\nINSERT INTO \`notes\` VALUES (1,'a\\'b;\\n\\\\! x');\nUNLOCK TABLES;\n\n-- Dump completed on 2026-01-31 12:00:00\n`
     await writeFile(file, dump)
     const { code, stderr } = await run(['tenant', 'create', 'globex', '--from', file])
     t.equal(code, 0, stderr)

@@ -2,7 +2,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import t from 'tap'
-import { databaseOfTenant } from '../../src/catalog/databases.js'
+import { databaseById } from '../../src/catalog/databases.js'
 import { findTenant } from '../../src/catalog/tenants.js'
 import type { Context } from '../../src/operations/kind.js'
 import { Operations } from '../../src/operations/operations.js'
@@ -184,7 +184,9 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal(tenant.plan, 'large')
     t.equal(operation?.kind, 'tenant.limits')
     t.strictSame(await limits('growing'), large)
-    t.match(await databaseOfTenant(catalog, tenant.id), { limits: { connections: 8, statementTimeoutMs: 8000 } })
+    t.match(await databaseById(catalog, tenant.databaseId ?? ''), {
+      limits: { connections: 8, statementTimeoutMs: 8000 }
+    })
     const clients = await Promise.all(Array.from({ length: 8 }, () => connect('growing')))
     await t.rejects(connect('growing'), { code: '53300' }, 'the ninth connection is refused')
     const [first] = clients
@@ -209,6 +211,13 @@ if (!(await skipWithoutPostgres(t))) {
     t.strictSame(
       (await applyPlans(saasctl)).filter(({ limitsChanged }) => limitsChanged).map(({ name }) => name),
       ['small']
+    )
+    plans.small.displayName = 'Small again'
+    await writeFile(file, JSON.stringify(plans))
+    t.match(
+      (await applyPlans(saasctl)).find(({ name }) => name === 'small'),
+      { changed: true, limitsChanged: false },
+      'another name is no other limits'
     )
     t.strictSame(await limits('growing'), small, 'not by itself')
     await updateTenant(saasctl, 'growing', { plan: 'small' }, wait)

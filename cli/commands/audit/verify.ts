@@ -7,7 +7,7 @@ import type { KeyStore } from '../../../src/secrets/keystore.js'
 import type { Stores } from '../../../src/stores/store.js'
 import { fileTrouble } from '../../files.js'
 import { minute } from '../../print.js'
-import type { Session } from '../../session.js'
+import type { Desk, Session } from '../../session.js'
 import { plural } from '../../text.js'
 
 interface Options {
@@ -16,13 +16,30 @@ interface Options {
   key?: string[]
 }
 
-export async function verify(session: Session, options: Options, file?: string): Promise<void> {
-  const { saasctl, print, progress } = session
-  if (file !== undefined && options.tenant !== undefined)
+export async function verify(session: Session, options: Options): Promise<void> {
+  const { keys, kept } = await against(session.saasctl, options)
+  tell(session, await ofCatalog(session, options, keys, kept))
+}
+
+/** An exported trail, on whosever machine: no catalog is opened for it, and none is made. */
+export async function verifyFile(desk: Desk, options: Options, file: string): Promise<void> {
+  if (options.tenant !== undefined)
     throw new SaasctlError('USAGE', 'A file is verified whole.', { hint: 'Leave --tenant out.' })
-  const keys = await trusted(saasctl.keys, options.key)
-  const kept = options.checkpoint === undefined ? undefined : await keptAt(saasctl.stores, options.checkpoint)
-  const verified = file === undefined ? await ofCatalog(session, options, keys, kept) : await ofFile(file, keys, kept)
+  const { keyStore, stores } = await import('../../../src/way-in.js')
+  const config = desk.config()
+  const known = await against({ keys: keyStore(config), stores: stores(config) }, options)
+  const { verifyFile } = await import('../../../src/audit/verify/verify-file.js')
+  tell(desk, await verifyFile(file, known))
+}
+
+/** Whose signatures count, and the checkpoint that was kept elsewhere. */
+async function against({ keys, stores }: { keys: KeyStore; stores: Stores }, { key, checkpoint }: Options) {
+  const kept = checkpoint === undefined ? undefined : await keptAt(stores, checkpoint)
+  return { keys: await trusted(keys, key), kept }
+}
+
+/** CHECK_FOUND names the first thing that is wrong. */
+function tell({ print, progress }: Desk, verified: Verified): void {
   progress.clear()
   print.told(print.forPrograms ? [verified] : [], () => [])
   if (!print.forPrograms) print.told(verified.findings, ({ code, message }) => [`error    ${message} [${code}]`])
@@ -55,11 +72,6 @@ async function ofCatalog(
   ])
   const chain = tenant === undefined ? undefined : await chainOfTenant(saasctl.catalog, tenant)
   return verifyTrail(saasctl.catalog, { keys, kept, chain })
-}
-
-async function ofFile(file: string, keys: TrustedKey[], kept: CheckpointFile | undefined): Promise<Verified> {
-  const { verifyFile } = await import('../../../src/audit/verify/verify-file.js')
-  return verifyFile(file, { keys, kept })
 }
 
 /** Those of the files; else this machine's own, if it has any. */

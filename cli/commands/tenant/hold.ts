@@ -69,13 +69,14 @@ async function lastExport(
       hint: 'Give both --export-to PLACE and --encrypt-to CERTIFICATE.'
     })
   }
-  const [{ checkWish }, { containerOf }] = await Promise.all([
+  const [{ checkWish }, { certificateIn }, { containerOf }] = await Promise.all([
     import('../../../src/exports/create.js'),
+    import('../../../src/exports/encrypt.js'),
     import('../../../src/exports/target.js')
   ])
   const container = containerOf(exportTo)
   const target = exportTo.startsWith('s3://') ? exportTo : pathToFileURL(resolve(exportTo)).href
-  const certificate = await readText(encryptTo)
+  const certificate = certificateIn(await readText(encryptTo))
   await checkWish(saasctl, { formats: ['jsonl', 'csv'], container, target, masked: false, certificate, reason })
   if (container === 'folder')
     throw new SaasctlError('USAGE', 'A folder cannot be encrypted.', { hint: 'Use .zip.p7m.' })

@@ -95,12 +95,13 @@ function wrong(code: TrailCode, event: TrailEvent, what: string): TrailFinding {
 
 /** The body, when it is written exactly as the append function writes it: nothing beside, twice or in another order. */
 export function readEvent(text: string): EventBody | undefined {
-  let said: EventBody
+  let said: EventBody | null
   try {
-    said = JSON.parse(text) as EventBody
+    said = JSON.parse(text) as EventBody | null
   } catch {
     return undefined
   }
+  if (said === null) return undefined
   const { action, actor, at, chain, payload, prev, seq, subject } = said
   const s = JSON.stringify
   const written =

@@ -1,7 +1,8 @@
 import type { Queryable } from '../../catalog/catalog.js'
 import type { DatabaseRowState } from '../../catalog/databases.js'
+import { open } from '../../catalog/operations.js'
 import type { TenantStatus } from '../../catalog/tenants.js'
-import { beforeAdoption, open } from './parts.js'
+import { beforeAdoption } from './parts.js'
 
 /** A database as the catalog says it should be. */
 export interface KnownDatabase {

@@ -1,5 +1,6 @@
 import type { Queryable } from '../../catalog/catalog.js'
-import { beforeAdoption, open } from './parts.js'
+import { open } from '../../catalog/operations.js'
+import { beforeAdoption } from './parts.js'
 
 /** Ids of tenants and databases that an operation is at work on: what is seen of them is on its way to something else. */
 export async function atWork(q: Queryable): Promise<Set<string>> {

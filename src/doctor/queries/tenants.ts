@@ -1,6 +1,7 @@
 import type { Queryable } from '../../catalog/catalog.js'
 import type { DatabaseRowState } from '../../catalog/databases.js'
-import { beforeAdoption, open } from './parts.js'
+import { open } from '../../catalog/operations.js'
+import { beforeAdoption } from './parts.js'
 
 export interface Stuck {
   id: string

@@ -1,7 +1,7 @@
-import { isIP } from 'node:net'
 import mysql, { type Connection, type ConnectionOptions } from 'mysql2'
 import { SaasctlError } from '../../errors.js'
 import type { Credentials, ServerAddress } from '../engine.js'
+import { isLoopback } from '../loopback.js'
 import { translate } from './errors.js'
 import { literal } from './quote.js'
 import { type Hello, Session } from './session.js'
@@ -129,9 +129,4 @@ export function tlsOf({ host, tls }: ServerAddress): ConnectionOptions['ssl'] {
     minVersion: 'TLSv1.2',
     ...(tls.ca !== undefined && { ca: tls.ca })
   }
-}
-
-/** A socket, `localhost`, 127.0.0.0/8 or ::1. */
-function isLoopback(host: string): boolean {
-  return host.startsWith('/') || host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }

@@ -58,6 +58,7 @@ export async function dump(
   }
   return toolStream({
     format: SCRIPT,
+    compressed: false,
     database,
     child,
     facts: whole(),

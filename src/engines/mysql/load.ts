@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { SaasctlError } from '../../errors.js'
 import { quoteInput } from '../../names.js'
 import { answerOf } from './errors.js'
-import { ScriptStatements } from './script-statements.js'
+import { bare, ScriptStatements } from './script-statements.js'
 import type { Session } from './session.js'
 
 /** Commands of the client, which no server knows; and what leads to another database. */
@@ -41,8 +41,6 @@ export async function load(session: Session, stream: Readable): Promise<void> {
 /** Routines and views become their new owner's; the first one only, for a body may have the word in its text. */
 const DEFINER =
   /\/\*!\d+ DEFINER=(?:`(?:[^`]|``)*`)@(?:`(?:[^`]|``)*`)\s*(?:SQL SECURITY DEFINER)?\s*\*\/|\bDEFINER=(?:`(?:[^`]|``)*`)@(?:`(?:[^`]|``)*`)/
-
-const bare = (sql: string) => sql.replace(/^(?:\s*(?:--[^\n]*\n|#[^\n]*\n|\/\*(?!M?!)[\s\S]*?\*\/)|\s+)+/, '')
 
 async function* statementsOf(stream: Readable): AsyncGenerator<string> {
   const script = new ScriptStatements()

@@ -43,7 +43,7 @@ export class ScriptStatements {
   /** The last statements, and whether there is a piece of one that never ended. */
   end(): { statements: Buffer[]; cut: boolean } {
     const statements = this.push(Buffer.from('\n\n'))
-    return { statements, cut: !isBlank(this.#held) }
+    return { statements, cut: bare(this.#held.toString('utf8')) !== '' }
   }
 
   /** One row may be a gigabyte: memory doubles, so that no byte is copied more than twice. What was given out stays as it is. */
@@ -125,6 +125,9 @@ export class ScriptStatements {
     }
   }
 }
+
+/** What is left of a statement without the comments in front of it: of the last words of a dump, nothing. */
+export const bare = (sql: string) => sql.replace(/^(?:\s*(?:--[^\n]*\n|#[^\n]*\n|\/\*(?!M?!)[\s\S]*?\*\/)|\s+)+/, '')
 
 function isBlank(bytes: Buffer): boolean {
   return bytes.every(byte => BLANKS.includes(byte))

@@ -1,4 +1,5 @@
 import { SaasctlError } from '../../errors.js'
+import { SETTINGS } from './connect.js'
 import { id } from './quote.js'
 import { recordTable } from './records.js'
 import type { Session } from './session.js'
@@ -22,16 +23,25 @@ export interface Snapshot {
   migrations: string[]
 }
 
+interface Reading {
+  rows?: boolean
+}
+
 /**
  * Reads a template. It has no doors of its own once it is sealed, so control reads it: definitions, and rows of base
  * tables without what they compute, so that no code of the template's runs.
  */
-export async function readSnapshot(
-  session: Session,
-  database: string,
-  { rows = true }: { rows?: boolean } = {}
-): Promise<Snapshot> {
-  await session.run('SET SESSION sql_quote_show_create = 1')
+export async function readSnapshot(session: Session, database: string, reading: Reading = {}): Promise<Snapshot> {
+  // A server prints no view whose query the mode of the session refuses, as ours does groups that show more than their key.
+  await session.run(`SET SESSION sql_quote_show_create = 1, SESSION sql_mode = ''`)
+  try {
+    return await readAll(session, database, reading)
+  } finally {
+    await session.run(SETTINGS)
+  }
+}
+
+async function readAll(session: Session, database: string, { rows = true }: Reading): Promise<Snapshot> {
   const there = await session.rows<{ name: string; type: string }>(
     `SELECT TABLE_NAME AS name, TABLE_TYPE AS type FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME`,
     [database]
@@ -49,7 +59,9 @@ export async function readSnapshot(
     snapshot.routines.push(await reader.read(type, name, type === 'FUNCTION' ? 'Create Function' : 'Create Procedure'))
   }
   const views = new Map<string, Made>()
-  for (const { name } of named('VIEW')) views.set(name, await reader.read('VIEW', name, 'Create View'))
+  // A view keeps no mode of its own.
+  for (const { name } of named('VIEW'))
+    views.set(name, { ...(await reader.read('VIEW', name, 'Create View')), mode: '' })
   snapshot.views = inOrder(views)
   snapshot.triggers = await readTriggers(session, database)
   const ledger = await session.rows<{ name: string }>(

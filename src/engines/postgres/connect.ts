@@ -1,9 +1,10 @@
-import { isIP } from 'node:net'
 import { checkServerIdentity } from 'node:tls'
 import pg from 'pg'
 import { SaasctlError } from '../../errors.js'
 import type { Credentials, ServerAddress } from '../engine.js'
+import { isLoopback } from '../loopback.js'
 import { translate } from './errors.js'
+import { answerScramFor } from './log-in.js'
 import { Session } from './session.js'
 
 export interface Way {
@@ -52,7 +53,9 @@ export async function connect(server: ServerAddress, way: Way): Promise<Session>
   })
   const session = new Session(client, place, () => isAlive(server, way, client))
   try {
-    await client.connect()
+    const connecting = client.connect()
+    answerScramFor(client, way.as.login, way.as.password)
+    await connecting
   } catch (error) {
     session.destroy()
     throw translate(error, place)
@@ -99,9 +102,4 @@ export function tlsOf({ host, tls }: ServerAddress) {
     checkServerIdentity: (_: string, certificate: Parameters<typeof checkServerIdentity>[1]) =>
       checkServerIdentity(host, certificate)
   }
-}
-
-/** A socket's folder, `localhost`, 127.0.0.0/8 or ::1. */
-function isLoopback(host: string): boolean {
-  return host.startsWith('/') || host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }

@@ -9,8 +9,8 @@ export interface Place {
   login: string
 }
 
-/** How a migration's guard tells its refusals apart from every other error: SQLSTATEs that PostgreSQL does not use. */
-export const guardStates = { locked: 'SCT01', moved: 'SCT02', done: 'SCT03', ended: 'SCT04', foreign: 'SCT05' } as const
+/** How a check of ours in a DO block tells its refusal apart from every other error: an SQLSTATE that PostgreSQL does not use. */
+export const guardStates = { foreign: 'SCT05' } as const
 
 /** SQLSTATE of a lock that was not free in time. */
 export const LOCK_NOT_FREE = '55P03'

@@ -1,7 +1,7 @@
 import { LockPatience } from '../lock-patience.js'
 import { splitStatements } from '../statements.js'
-import { answerOf, guardStates, LOCK_NOT_FREE } from './errors.js'
-import { guard, record, type Step } from './ledger.js'
+import { answerOf, LOCK_NOT_FREE } from './errors.js'
+import { guard, record, refusalOf, type Step } from './ledger.js'
 import { failure } from './migration-failure.js'
 import { id } from './quote.js'
 import type { Session } from './session.js'
@@ -18,7 +18,7 @@ export async function applyUnwrapped(session: Session, step: Step): Promise<void
       ${guard(step, 'pg_try_advisory_lock')};
       SET search_path = public`)
   } catch (error) {
-    if (answerOf(error)?.state === guardStates.done) return await release(session)
+    if (refusalOf(error)?.why === 'done') return await release(session)
     throw failure(error, session, step)
   }
   try {

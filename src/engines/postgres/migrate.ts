@@ -1,11 +1,10 @@
 import { SaasctlError } from '../../errors.js'
 import type { MigrationFile } from '../engine.js'
 import { LockPatience } from '../lock-patience.js'
-import { answerOf, guardStates, LOCK_NOT_FREE } from './errors.js'
-import { guard, record, type Step } from './ledger.js'
+import { answerOf, LOCK_NOT_FREE } from './errors.js'
+import { GUARD_STATEMENTS, guard, record, refusalOf, type Step } from './ledger.js'
 import { applyUnwrapped } from './migrate-unwrapped.js'
 import { failure } from './migration-failure.js'
-import { block } from './quote.js'
 import type { Session } from './session.js'
 
 /** An app login that takes the lock again pays with its session each time; after this many it counts as held. */
@@ -33,7 +32,7 @@ export async function apply(
     try {
       return await (file.options.transaction ? applyWrapped(session, step) : applyUnwrapped(session, step))
     } catch (error) {
-      if (answerOf(error)?.state !== guardStates.locked) throw error
+      if (refusalOf(error)?.why !== 'locked') throw error
       if (tries === LOCK_TRIES || !(await freeLock())) throw lockHeld(session)
     }
   }
@@ -54,10 +53,9 @@ async function applyWrapped(session: Session, step: Step): Promise<void> {
       return await session.run(head + step.sql + footOf(step))
     } catch (error) {
       await session.rollback()
-      const state = answerOf(error)?.state
-      if (state === guardStates.done) return
-      const again = state === LOCK_NOT_FREE && (await patience.again())
-      if (!again) throw failure(error, session, step, { length: head.length, statements: 6 })
+      if (refusalOf(error)?.why === 'done') return
+      const again = answerOf(error)?.state === LOCK_NOT_FREE && (await patience.again())
+      if (!again) throw failure(error, session, step, { length: head.length, statements: HEAD_STATEMENTS })
     }
   }
 }
@@ -73,19 +71,14 @@ function headOf(step: Step, lockTimeoutMs: number): string {
 `
 }
 
+const HEAD_STATEMENTS = 5 + GUARD_STATEMENTS
+
 /** The file may have changed roles and settings for the session; the ledger row and what follows must not see that. */
 const footOf = (step: Step) => `
     ;RESET ROLE;
     SET LOCAL search_path = pg_catalog, pg_temp;
-    ${stillInTransaction};
-    ${record(step)};
-    COMMIT;
-    RESET ALL`
+    ${record(step, STILL_IN_TRANSACTION)};
+    COMMIT`
 
 /** A COMMIT in the file takes the mark away with the transaction: then its ledger row must not be written. */
-const stillInTransaction = block(`
-    BEGIN
-      IF coalesce(pg_catalog.current_setting('saasctl.transaction', true), '') <> 'migration' THEN
-        RAISE EXCEPTION 'its transaction was ended' USING ERRCODE = '${guardStates.ended}';
-      END IF;
-    END`)
+const STILL_IN_TRANSACTION = `pg_catalog.current_setting('saasctl.transaction', true) = 'migration'`

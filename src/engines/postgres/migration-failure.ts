@@ -1,6 +1,6 @@
 import { SaasctlError } from '../../errors.js'
-import { type Answer, answerOf, guardStates, LOCK_NOT_FREE } from './errors.js'
-import type { Step } from './ledger.js'
+import { type Answer, answerOf, LOCK_NOT_FREE } from './errors.js'
+import { refusalOf, type Step } from './ledger.js'
 import { type Head, lineAt } from './line.js'
 import type { Session } from './session.js'
 
@@ -16,27 +16,30 @@ export function failure(error: unknown, session: Session, step: Step, head?: Hea
   const line = head && lineAt(answer, step.sql, head)
   const number = line === undefined ? '' : `:${(file.lines?.[step.direction] ?? 1) + line - 1}`
   const where = `${file.name}${number}, in database "${database}"`
-  switch (answer.state) {
-    case guardStates.moved:
+  const refusal = refusalOf(error)
+  switch (refusal?.why) {
+    case 'moved':
       return new SaasctlError(
         'MIGRATION_CHANGED',
-        `Migration ${file.name} was planned after ${step.after ?? 'nothing'}, but in database "${database}" ${answer.said}.`,
+        `Migration ${file.name} was planned after ${step.after ?? 'nothing'}, but in database "${database}" the ledger ends at ${refusal.found}.`,
         { hint: 'Somebody else migrated meanwhile: plan again.' }
       )
-    case guardStates.ended:
+    case 'locked':
+      return error
+    case 'ended':
       return new SaasctlError(
         'MIGRATION_FAILED',
         `Migration ${where}, ended its own transaction: what stood before its COMMIT is kept, and it is not recorded.`,
         { hint: 'Take COMMIT and ROLLBACK out of the file, and undo by hand what was kept.' }
       )
+  }
+  switch (answer.state) {
     case LOCK_NOT_FREE:
     case '40P01':
       return new SaasctlError('SERVER_BUSY', `Migration ${where}, did not get a lock in time: ${answer.said}.`, {
         hint: 'It is tried again; a "-- saasctl: lock_timeout=10s" line waits longer.',
         retryable: true
       })
-    case guardStates.locked:
-      return error
     default:
       return failedByServer(error, answer, where, file.options.transaction)
   }

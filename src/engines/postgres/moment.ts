@@ -3,8 +3,14 @@ import type { Credentials, ServerAddress } from '../engine.js'
 import { connect } from './connect.js'
 import { fingerprintOf } from './fingerprint.js'
 import { applied } from './ledger.js'
-import { rowsOf } from './rows.js'
+import { type CountedTable, countedTables, rowsOf } from './rows.js'
 import type { Session } from './session.js'
+
+export type MomentFacts = Pick<DumpFacts, 'rows' | 'fingerprint' | 'migrations'> & {
+  tables: CountedTable[]
+  /** Whether a fingerprint is of no more than a dump carries: an index that is not valid stays behind. */
+  sound: boolean
+}
 
 /** A moment of a database that several sessions can look at together. */
 export class Moment {
@@ -39,11 +45,14 @@ export class Moment {
     }
   }
 
-  async facts(): Promise<Pick<DumpFacts, 'rows' | 'fingerprint' | 'migrations'>> {
+  async facts(): Promise<MomentFacts> {
     this.#asking = true
+    const tables = await countedTables(this.session)
     const facts = {
-      rows: await rowsOf(this.session),
+      tables,
+      rows: await rowsOf(this.session, tables),
       fingerprint: await fingerprintOf(this.session),
+      sound: await everyIndexIsValid(this.session),
       migrations: await applied(this.session)
     }
     this.#asking = false
@@ -66,4 +75,8 @@ export class Moment {
       () => this.session.destroy()
     )
   }
+}
+
+async function everyIndexIsValid(session: Session): Promise<boolean> {
+  return (await session.rows('SELECT FROM pg_catalog.pg_index WHERE NOT indisvalid LIMIT 1')).length === 0
 }

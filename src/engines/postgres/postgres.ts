@@ -1,4 +1,4 @@
-import type { DumpOptions } from '../dump.js'
+import type { MakeDump } from '../dump.js'
 import type { Credentials, DatabaseNames, Engine, Fence, ServerAccess } from '../engine.js'
 import { PostgresActingSession } from './acting.js'
 import { bindingsOf } from './bindings.js'
@@ -11,6 +11,7 @@ import { schemaSql } from './export/schema.js'
 import { openSnapshot } from './export/snapshot.js'
 import { checkHeir } from './heir.js'
 import { identify } from './identity.js'
+import { KnownSchemas } from './known-schemas.js'
 import { appliedMigrations } from './ledger.js'
 import { lint } from './lint/lint.js'
 import { checkDump } from './load.js'
@@ -49,6 +50,7 @@ export class PostgresEngine implements Engine {
   readonly look = look
   readonly tableSizes = tableSizes
   readonly #sessions = new ControlSessions()
+  readonly #schemas = new KnownSchemas()
 
   probe(server: ServerAccess) {
     return this.#sessions.useFresh(server, probe)
@@ -70,9 +72,9 @@ export class PostgresEngine implements Engine {
     return this.#sessions.use(server, session => stateOf(session, names))
   }
 
-  dump(server: ServerAccess, database: string, owner: Credentials, options: DumpOptions) {
+  dump(server: ServerAccess, database: string, owner: Credentials, options: MakeDump) {
     const lend = (names: DatabaseNames) => this.#sessions.use(server, session => letOwnerHaveApps(session, names))
-    return dump(server, { database, owner, lend }, options)
+    return dump(server, { database, owner, lend, schemas: this.#schemas }, options)
   }
 
   enter(server: ServerAccess, fence: Fence) {

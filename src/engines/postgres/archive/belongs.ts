@@ -13,7 +13,8 @@ const LEDGER = ['pgmigrations', 'pgmigrations_id_seq']
 export function isPlayed({ kind, tag, schema }: Entry): boolean {
   if (schema === SCHEMA) return (kind === 'TABLE DATA' || kind === 'SEQUENCE SET') && LEDGER.includes(tag)
   if (kind === 'SCHEMA' && tag === SCHEMA) return false
-  if (kind === 'ACL' || kind === 'COMMENT') return tag !== `SCHEMA ${SCHEMA}`
+  // Of the database itself: its comment says whose the other one is, and its rights are not the owner's to give.
+  if (kind === 'ACL' || kind === 'COMMENT') return tag !== `SCHEMA ${SCHEMA}` && !tag.startsWith('DATABASE ')
   return !LEFT_OUT.includes(kind)
 }
 

@@ -57,7 +57,8 @@ export async function portableDump(
     })
   })
   whole.catch(() => undefined)
-  return { format: CUSTOM, stream, facts: whole }
+  if (signal.aborted) abort()
+  return { format: CUSTOM, compressed: true, stream, facts: whole }
 }
 
 /** Of the pg_dump in the pinned package. */

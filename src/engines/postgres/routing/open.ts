@@ -7,7 +7,7 @@ import { PostgresConnection } from './connection.js'
 import { IdentityCheck } from './identity-check.js'
 import { logIn } from './log-in.js'
 import { preparing, type StatementNames } from './prepared.js'
-import type { ScramMemo } from './scram.js'
+import type { ScramMemo } from './scram-memo.js'
 
 /** Stand above what the role, the database and the environment say; an application's own `search_path` is left alone. */
 const SETTINGS = { tcp_keepalives_idle: '30', tcp_keepalives_interval: '10', tcp_keepalives_count: '3' }

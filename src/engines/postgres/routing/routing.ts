@@ -12,7 +12,7 @@ import { tenantDataSource } from './data-source.js'
 import { explain } from './explain.js'
 import { open } from './open.js'
 import { StatementNames } from './prepared.js'
-import { ScramMemo } from './scram.js'
+import { ScramMemo } from './scram-memo.js'
 import { buildTemplate, TemplateDataSource } from './template.js'
 
 /** PostgreSQL for routers. */

@@ -1,5 +1,5 @@
 import { canonical, type Json } from '../canonical.js'
-import type { Unbound } from '../catalog/bindings.js'
+import type { Bound } from '../catalog/bindings.js'
 import type { TenantStatus } from '../catalog/tenants.js'
 import { Secret } from '../secret.js'
 import { type KeyStore, keyId } from '../secrets/keystore.js'
@@ -30,12 +30,13 @@ export interface BoundTenant {
 const place = { owner: 'bindings', purpose: 'database binding', version: 1 }
 
 /** Sealed with the control master: names of customers are nobody's business on a server, and who can write it is us. */
-export async function sealBinding(keys: KeyStore, row: Unbound, incarnation: string): Promise<string> {
-  const { databaseId, database, changes: _, tenantId, since, ...tenant } = row
+export async function sealBinding(keys: KeyStore, row: Bound, incarnation: string): Promise<string> {
+  const { databaseId, database, tenantId, since } = row
+  const { slug, displayName, status, plan, template, templateVersion, labels, region, revision } = row
   const bound: BoundTenant = {
     v: 1,
     database: { id: databaseId, name: database },
-    tenant: { ...tenant, id: tenantId },
+    tenant: { id: tenantId, slug, displayName, status, plan, template, templateVersion, labels, region, revision },
     since: since.toISOString(),
     incarnation
   }

@@ -1,48 +1,19 @@
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import QuickLRU from 'quick-lru'
-import { SaasctlError } from '../../../errors.js'
-import type { Secret } from '../../../secret.js'
+import { SaasctlError } from '../../errors.js'
+import type { Secret } from '../../secret.js'
 
 /** A server that asks for more could keep us busy for as long as it likes. */
 const MOST_ITERATIONS = 100_000
-/** Logins whose keys are remembered at least: some 300 bytes each. */
-const REMEMBERED = 10_000
 
-interface Keys {
+/** What a login by SCRAM is made with. As secret as the password itself. */
+export interface Keys {
   client: Buffer
   stored: Buffer
   server: Buffer
 }
 
-interface Remembered {
-  password: Secret
-  salt: string
-  iterations: number
-  keys: Promise<Keys>
-}
-
-/**
- * The keys behind passwords, so that the 4,096 rounds of hashing are paid at a login's first connection and not at each:
- * they are half of what a connection costs the client. As secret as the passwords themselves, and they never leave here.
- */
-export class ScramMemo {
-  readonly #memo = new QuickLRU<string, Remembered>({ maxSize: REMEMBERED })
-
-  /** The keys of one login's password. Another version, password, salt or count is hashed anew. */
-  keys(login: string, version: number, password: Secret, salt: string, iterations: number): Promise<Keys> {
-    const name = `${version}:${login}`
-    const known = this.#memo.get(name)
-    if (known?.salt === salt && known.iterations === iterations && known.password.reveal() === password.reveal()) {
-      return known.keys
-    }
-    const keys = derive(password, salt, iterations)
-    this.#memo.set(name, { password, salt, iterations, keys })
-    return keys
-  }
-}
-
-async function derive(password: Secret, salt: string, iterations: number): Promise<Keys> {
+export async function deriveKeys(password: Secret, salt: string, iterations: number): Promise<Keys> {
   const salted = await promisify(pbkdf2)(password.reveal(), Buffer.from(salt, 'base64'), iterations, 32, 'sha256')
   const client = hmac(salted, 'Client Key')
   return { client, stored: createHash('sha256').update(client).digest(), server: hmac(salted, 'Server Key') }
