@@ -38,7 +38,7 @@ try {
   })
   figure({ what: 'the same as JSON', measured: ms(large.jsonl), against, ratio: large.raw / large.jsonl })
   note(`${ms(small.csv - small.raw)} of an export do not depend on its size: pg_dump of the schema, keys, the ledger`)
-  note(`the server alone needs ${ms(large.json)} to make JSON of the rows`)
+  note(`the server alone needs ${ms(large.json)} to make JSON of the rows with row_to_json`)
   figure({
     what: 'memory while ten times as much is exported, beyond what the small one took',
     measured: `${large.peak.toFixed(0)} MB after ${small.peak.toFixed(0)} MB`,

@@ -21,4 +21,12 @@ export class SaasctlCommand extends Command {
     if (says && !never.has(name) && !settings.has(name)) option.env(variable)
     return super.addOption(option)
   }
+
+  /** Of a verb that is not there nothing is explained: whoever misspelt it would read something else. */
+  override helpInformation(...context: Parameters<Command['helpInformation']>): string {
+    const [word] = this.args
+    if (this.commands.length > 0 && word !== undefined && !word.startsWith('-'))
+      this.error(`error: unknown command '${word}'`, { code: 'commander.unknownCommand' })
+    return super.helpInformation(...context)
+  }
 }

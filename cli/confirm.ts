@@ -13,12 +13,12 @@ export async function agree(summary: string, flags: Pick<Flags, 'yes'>): Promise
 }
 
 /**
- * Has the name typed of what would be lost; `confirmed` are the names from `--confirm`. `--yes` is not enough here.
- * CONFIRMATION_NEEDED when another name, or nothing, was given.
+ * Has the name typed of what would be lost; `confirmed` are the names from `--confirm`, `all` those that it takes. `--yes`
+ * is not enough here. CONFIRMATION_NEEDED when another name, or nothing, was given.
  */
-export async function confirmLoss(loss: string, name: string, confirmed: string[]): Promise<void> {
+export async function confirmLoss(loss: string, name: string, confirmed: string[], all = [name]): Promise<void> {
   if (confirmed.includes(name)) return
-  const hint = `Add --confirm ${name}.`
+  const hint = `Add --confirm ${all.join(',')}.`
   if (confirmed.length > 0)
     throw new SaasctlError('CONFIRMATION_NEEDED', `${loss} --confirm names something else.`, { hint })
   if (!canAsk()) throw new SaasctlError('CONFIRMATION_NEEDED', `${loss} Nobody is there to be asked.`, { hint })

@@ -1,5 +1,6 @@
 import { open, readFile, rm } from 'node:fs/promises'
 import { SaasctlError } from '../src/errors.js'
+import { systemReason } from '../src/system-reason.js'
 
 /** A new private file: made before its content is, and gone again when that fails. INVALID_INPUT when it is there already. */
 export async function writeNew(file: string, content: () => Promise<string | Buffer>): Promise<void> {
@@ -15,7 +16,8 @@ export async function writeNew(file: string, content: () => Promise<string | Buf
 }
 
 export function fileTrouble(cause: NodeJS.ErrnoException): never {
-  const what = cause.code === 'EEXIST' ? 'is there already, and is not written over' : `cannot be used: ${cause.code}`
+  const what =
+    cause.code === 'EEXIST' ? 'is there already, and is not written over' : `cannot be used: ${systemReason(cause)}`
   throw new SaasctlError('INVALID_INPUT', `The file ${cause.path ?? ''} ${what}.`, {
     hint: 'Name another file.',
     cause
@@ -25,7 +27,7 @@ export function fileTrouble(cause: NodeJS.ErrnoException): never {
 /** A file that was named on the command line. INVALID_INPUT when it cannot be read. */
 export function readText(file: string): Promise<string> {
   return readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new SaasctlError('INVALID_INPUT', `${file} cannot be read: ${cause.code}.`, {
+    throw new SaasctlError('INVALID_INPUT', `${file} cannot be read: ${systemReason(cause)}.`, {
       hint: 'Name another file.',
       cause
     })

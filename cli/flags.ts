@@ -43,6 +43,13 @@ export function count(text: string): number {
   return Number(text)
 }
 
+/** As `count`, and at least one: a list of nothing answers no question. */
+export function counted(text: string): number {
+  const value = count(text)
+  if (value === 0) throw new InvalidArgumentError('It must be at least 1.')
+  return value
+}
+
 export function percent(text: string): number {
   const value = count(text)
   if (value > 100) throw new InvalidArgumentError('It must be at most 100.')

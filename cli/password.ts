@@ -3,6 +3,7 @@ import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { SaasctlError } from '../src/errors.js'
 import { Secret } from '../src/secret.js'
+import { systemReason } from '../src/system-reason.js'
 import { ask } from './ask.js'
 import { canAsk } from './can-ask.js'
 
@@ -54,7 +55,10 @@ function firstLine(content: string): string {
 }
 
 function unreadable(cause: NodeJS.ErrnoException): never {
-  throw new SaasctlError('INVALID_INPUT', `The file of --password-file cannot be read: ${cause.code}.`, { cause })
+  throw new SaasctlError('INVALID_INPUT', `The file of --password-file cannot be read: ${systemReason(cause)}.`, {
+    hint: 'Name another file.',
+    cause
+  })
 }
 
 function sentence(what: string): string {

@@ -1,4 +1,5 @@
 import { type Command, type CommanderError, Option } from 'commander'
+import { printDuration } from '../src/duration.js'
 import { SaasctlError } from '../src/errors.js'
 import { SaasctlCommand } from './command.js'
 import { addGlobalFlags } from './flags.js'
@@ -61,15 +62,16 @@ function argumentsOf(command: Command): string {
     .join(' ')
 }
 
-function describe({ description, argChoices, defaultValue, negate }: Option): string {
+function describe({ description, argChoices, defaultValue, negate, mandatory, flags }: Option): string {
   const choices = argChoices ? ` (${argChoices.join(', ')})` : ''
   const shown = defaultValue !== undefined && typeof defaultValue !== 'boolean' && !negate
-  return `${description}${choices}${shown ? ` [${defaultValue}]` : ''}`
+  const usual = flags.includes('<duration>') ? printDuration(defaultValue) : defaultValue
+  return `${description}${choices}${mandatory ? ' [required]' : ''}${shown ? ` [${usual}]` : ''}`
 }
 
 /** What commander says, as one of our errors: the sentence, and a near name or where to read on as the hint. */
 export function usageError(program: Command, thrown: CommanderError, argv: string[]): SaasctlError {
-  const command = commandOf(program, argv)
+  const command = isOfAll(program, thrown) ? program : commandOf(program, argv)
   const path = pathOf(command)
   if (thrown.code === 'commander.help') {
     const verbs = command.commands.map(verb => verb.name()).join(', ')
@@ -84,6 +86,12 @@ export function usageError(program: Command, thrown: CommanderError, argv: strin
     `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}${/[.?!]$/.test(sentence) ? '' : '.'}`,
     { hint }
   )
+}
+
+/** Whether it is about a flag that every command takes, which the help of none explains. */
+function isOfAll(program: Command, { message }: CommanderError): boolean {
+  const [, flags] = /^error: option '([^']*)'/.exec(message) ?? []
+  return program.options.some(option => option.flags === flags)
 }
 
 /** The command that the arguments name, as far as they can be followed. */

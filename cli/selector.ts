@@ -95,9 +95,12 @@ export async function chosenSlugs(
 }
 
 /** PLAN_NOT_FOUND, SERVER_NOT_FOUND, TENANT_NOT_FOUND for what is named and is not there. */
-export async function checkNames({ catalog }: Saasctl, selector: Selector): Promise<void> {
+export async function checkNames({ catalog, folders }: Saasctl, selector: Selector): Promise<void> {
   const { checkSelector } = await import('../src/catalog/selectable.js')
-  await checkSelector(catalog, selector)
+  await checkSelector(catalog, selector, async () => {
+    const { loadPlans } = await import('../src/templates/files.js')
+    return (await loadPlans(folders.templates)).map(({ name }) => name)
+  })
 }
 
 /** A misspelt exception would let the command reach the very tenant that it was to spare. */

@@ -1,22 +1,27 @@
 // Breaks it in every way that the test suite knows, as often as there is time for, on every PostgreSQL of this machine:
 // a kill at every moment of every step of every kind of operation, every message to a server lost once, and kills at
 // random moments, of MariaDB too where it is. `rollouts` rolls migrations out with workers that are killed all the while.
+// `large`, which is not among the usual ones, exports one table of `--gigabytes` that nothing compresses (2 of them free in
+// memory for each), and has other programs unpack it.
 // `npm run soak -- --kills 1000 --seed 7 --only points,messages,random,rollouts,mysql`.
 import { parseArgs } from 'node:util'
 
-const parts = ['points', 'messages', 'random', 'rollouts', 'mysql']
+const usual = ['points', 'messages', 'random', 'rollouts', 'mysql']
+const parts = [...usual, 'large']
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '100' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
-    only: { type: 'string', default: parts.join(',') }
+    only: { type: 'string', default: usual.join(',') },
+    gigabytes: { type: 'string', default: '4.4' }
   }
 })
 const kills = Number(values.kills)
 const seed = Number(values.seed)
+const gigabytes = Number(values.gigabytes)
 const only = values.only.split(',')
-if (!Number.isInteger(kills) || !Number.isInteger(seed) || !only.every(part => parts.includes(part))) {
-  console.error(`--kills and --seed are whole numbers, --only is some of ${parts.join(',')}.`)
+if (![kills, seed].every(Number.isInteger) || !(gigabytes > 0) || !only.every(part => parts.includes(part))) {
+  console.error(`--kills and --seed are whole numbers, --only is some of ${parts.join(',')}, --gigabytes a number.`)
   process.exit(2)
 }
 
@@ -133,6 +138,11 @@ if (only.includes('mysql')) {
   const [found] = await mysqlBinaries()
   if (found) await randomly(mysqlKillStage, `MariaDB ${found.version}`)
   else console.error('NO MARIADB HERE: nothing was killed on one.')
+}
+
+if (only.includes('large')) {
+  const { largeExport } = await support('large-export')
+  told('large exports', await largeExport({ gigabytes, containers: ['folder', 'zip', 'tar.gz'], say: console.log }))
 }
 
 const sum = pattern => [...counts].filter(([what]) => pattern.test(what)).reduce((total, [, count]) => total + count, 0)

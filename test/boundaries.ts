@@ -56,6 +56,7 @@ const base = [
   'secret',
   'setting-parsers',
   'settings',
+  'system-reason',
   'version'
 ]
 

@@ -76,6 +76,35 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal(stdout.trim(), 'active')
   })
 
+  t.test('its types stand in their program, checked as strictly as a compiler can', async t => {
+    const program = `
+      import { createTenant, loadConfig, open, type Saasctl } from 'saasctl'
+      import { fromSubdomain, router } from 'saasctl/router'
+      import { testTenants } from 'saasctl/testing'
+      import Fastify from 'fastify'
+      const saasctl: Saasctl = await open(loadConfig())
+      const outcome = await createTenant(saasctl, { slug: 'x' }, { template: 'standard' }, { wait: true })
+      const slug: string = outcome.tenant.slug
+      const tests = await testTenants({ tenants: [slug] })
+      const app = Fastify()
+      await app.register(router, { config: tests.config, entities: [], resolve: [fromSubdomain('app.example')] })
+      app.get('/', async request => [request.tenant.slug, await (await request.tenantDb()).query('select 1')])`
+    await writeFile(join(project, 'typed.ts'), program)
+    const strictest = {
+      ...{ strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, verbatimModuleSyntax: true },
+      ...{ skipLibCheck: false, noEmit: true, target: 'es2022', types: ['node'] }
+    }
+    for (const [module, moduleResolution] of [
+      ['node16', 'node16'],
+      ['esnext', 'bundler']
+    ]) {
+      const config = { compilerOptions: { ...strictest, module, moduleResolution }, files: ['typed.ts'] }
+      await writeFile(join(project, 'tsconfig.json'), JSON.stringify(config))
+      const compiler = join(packageFolder, 'node_modules', 'typescript', 'lib', 'tsc.js')
+      await t.resolves(run(process.execPath, [compiler, '-p', project], { cwd: project, env }), `${moduleResolution}`)
+    }
+  })
+
   t.test('their tests get tenants of their own project, and none of those that it has', async t => {
     const program = `
       import { createTenants } from 'saasctl/router'

@@ -241,7 +241,7 @@ if (!(await skipWithoutPostgres(t))) {
     const nowhere: Array<[more: Partial<NewTenant>, code: string, message: RegExp]> = [
       [{ region: 'mars' }, 'NO_SERVER', /No server fits region mars/],
       [{ region: 'us', server: 'main' }, 'NO_SERVER', /No server fits server main, region us/],
-      [{ engine: 'mysql' }, 'NO_SERVER', /No server fits engine mysql/],
+      [{ engine: 'mysql' }, 'NO_SERVER', /No server fits engine mysql and the template’s engines \(postgres\)\./],
       [{ server: 'third' }, 'SERVER_NOT_FOUND', /There is no server "third"/]
     ]
     for (const [more, code, message] of nowhere) {

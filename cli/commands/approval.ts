@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import type { NamedApproval } from '../../src/catalog/approvals.js'
 import { confirmLoss } from '../confirm.js'
-import { collectNames, count } from '../flags.js'
+import { collectNames } from '../flags.js'
 import { verb } from '../help.js'
+import { type PageFlags, pageFlags, pageOf, tellMore } from '../paging.js'
 import { type Session, withSaasctl } from '../session.js'
 import { approvalColumns, approvalView, operationView } from '../views.js'
 
@@ -11,11 +12,10 @@ interface ApproveOptions {
 }
 
 export function approval(noun: Command): void {
-  verb(noun, 'list', 'List what waits for a second operator', ['approval list', 'approval list --all'])
+  const listing = verb(noun, 'list', 'List what waits for a second operator', ['approval list', 'approval list --all'])
     .alias('ls')
     .option('--all', 'those that are decided too')
-    .option('--limit <n>', 'at most so many', count, 100)
-    .action(withSaasctl(list))
+  pageFlags(listing, 100).action(withSaasctl(list))
   verb(noun, 'approve <id>', 'Approve what another operator has asked for; it is done at once', [
     'approval approve 0198c5d2-…',
     'approval approve 0198c5d2-… --confirm acme  # an erasure, in a script'
@@ -25,14 +25,13 @@ export function approval(noun: Command): void {
   verb(noun, 'reject <id>', 'Say no to what was asked for', ['approval reject 0198c5d2-…']).action(withSaasctl(reject))
 }
 
-async function list(
-  { saasctl, print, progress }: Session,
-  { all = false, limit }: { all?: boolean; limit: number }
-): Promise<void> {
+async function list(session: Session, options: PageFlags & { all?: true }): Promise<void> {
+  const { saasctl, print, progress } = session
   const { listApprovals } = await import('../../src/catalog/approvals.js')
-  const rows = await listApprovals(saasctl.catalog, { all, limit })
+  const rows = await listApprovals(saasctl.catalog, { all: options.all === true, ...pageOf(options) })
   print.list(rows.map(approvalView), [...approvalColumns])
   if (rows.length === 0) progress.notice('Nothing waits for a second operator.')
+  tellMore(session, rows, options)
 }
 
 async function approve(session: Session, { confirm = [] }: ApproveOptions, id: string): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { collectNames, count } from '../flags.js'
+import { collectNames, counted } from '../flags.js'
 import { verb } from '../help.js'
 import { withDesk, withSaasctl } from '../session.js'
 import { certificate, checkpoint, exportTrail, key } from './audit/hand-out.js'
@@ -20,7 +20,7 @@ export function audit(noun: Command): void {
     .option('--since <when>', 'from then on: 30d, or 2026-11-01')
     .option('--until <when>', 'before then')
     .option('--before <event>', 'begin before this event')
-    .option('--limit <n>', 'at most so many', count, 50)
+    .option('--limit <n>', 'at most so many', counted, 50)
     .action(withSaasctl(list))
   verb(noun, 'show <event>', 'Show one event with all that it says', ['audit show server#3'])
     .alias('get')

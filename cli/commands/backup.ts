@@ -1,21 +1,20 @@
 import type { Command } from 'commander'
 import type { ListedBackup } from '../../src/catalog/backups.js'
 import { agree } from '../confirm.js'
-import { count } from '../flags.js'
 import { verb } from '../help.js'
+import { type PageFlags, pageFlags, pageOf, tellMore } from '../paging.js'
 import { type SelectorFlags, selectorFlags, selectorOf } from '../selector.js'
 import { type Session, withSaasctl } from '../session.js'
 import { plural } from '../text.js'
 
 export function backup(noun: Command): void {
-  verb(noun, 'list [slug]', 'List backups, newest first, of one tenant or of all', [
+  const listing = verb(noun, 'list [slug]', 'List backups, newest first, of one tenant or of all', [
     'backup list acme',
     'backup list --limit 100 -o ndjson'
   ])
     .alias('ls')
-    .option('--limit <n>', 'at most so many', count, 20)
     .option('--removed', 'those that are gone as well')
-    .action(withSaasctl(list))
+  pageFlags(listing, 20).action(withSaasctl(list))
   verb(noun, 'show <id>', 'Show a backup and what its manifest says', ['backup show 0198c5d2-…'])
     .alias('get')
     .action(withSaasctl(show))
@@ -40,21 +39,23 @@ export function backup(noun: Command): void {
   verb(noun, 'hold <id>', 'Keep a backup until it is released, whatever the plan says', [
     'backup hold 0198c5d2-… --reason "litigation 2026-114"'
   ])
-    .requiredOption('--reason <text>', 'why; it stands in the audit trail')
+    .requiredOption('--reason <text>', 'for the audit trail')
     .action(withSaasctl(hold))
   verb(noun, 'release <id>', 'End the hold on a backup', ['backup release 0198c5d2-…']).action(withSaasctl(release))
 }
 
 const shown = ['id', 'slug', 'status', 'reason', 'bytes', 'migration', 'takenAt', 'verifiedAt', 'expiresAt'] as const
 
-interface ListOptions {
-  limit: number
+interface ListOptions extends PageFlags {
   removed?: true
 }
 
-async function list({ saasctl, print }: Session, { limit, removed }: ListOptions, slug?: string): Promise<void> {
+async function list(session: Session, options: ListOptions, slug?: string): Promise<void> {
+  const { saasctl, print } = session
   const { listBackupsOf } = await import('../../src/backups/list.js')
-  print.list(await listBackupsOf(saasctl, slug, { limit, removed: removed === true }), [...shown])
+  const rows = await listBackupsOf(saasctl, slug, { ...pageOf(options), removed: options.removed === true })
+  print.list(rows, [...shown])
+  tellMore(session, rows, options)
 }
 
 async function show({ saasctl, print }: Session, _options: object, id: string): Promise<void> {

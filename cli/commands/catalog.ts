@@ -57,7 +57,7 @@ export function catalog(noun: Command): void {
 
 async function migrate({ config, print, progress }: Desk): Promise<void> {
   const { migrateCatalog } = await import('../../src/catalog/migrate.js')
-  const applied = await migrateCatalog(await ownersUrl(config(), progress))
+  const applied = await asOwner(config(), progress, migrateCatalog)
   print.list(
     applied.map(name => ({ name })),
     ['name']
@@ -81,8 +81,10 @@ async function adopt(session: Session, { dryRun, give }: { dryRun?: true; give: 
   const gifts = { gifts: give.map(parseGift), template: saasctl.config.template }
   const columns = ['found', 'tenant', 'server', 'database', 'message'] as const
   if (dryRun) {
-    print.list(await planRescue(saasctl, gifts), [...columns])
-    return progress.notice('Nothing was changed.')
+    const found = await planRescue(saasctl, gifts)
+    print.list(found, [...columns])
+    const what = found.length === 0 ? 'Servers and stores know nothing that this catalog does not; n' : 'N'
+    return progress.notice(`${what}othing was changed.`)
   }
   await agree('Every router reloads all tenants, and no operation from before the restore goes on by itself.', flags)
   const { lines, ...adopted } = await adoptRestored(saasctl, session.wait(), gifts)
@@ -150,7 +152,7 @@ async function restore(
   const values = config()
   const stored = await readCatalog(stores(values), backup, from)
   const actor = { name: values.operator, proof: 'asserted' } as const
-  print.one(await restoreCatalog(await ownersUrl(values, progress), keyStore(values), stored, actor))
+  print.one(await asOwner(values, progress, url => restoreCatalog(url, keyStore(values), stored, actor)))
   progress.next('Declare it the present one, and get back what came after it: saasctl catalog adopt')
 }
 
@@ -162,10 +164,8 @@ async function createCredentials(
   const { createCatalogLogin } = await import('../../src/catalog/credentials.js')
   const values = config()
   const routingKey = role === 'router' ? await routingKeyOf(values) : undefined
-  const { login, url } = await createCatalogLogin(await ownersUrl(values, progress), role, {
-    name: values.operator,
-    proof: 'asserted'
-  })
+  const actor = { name: values.operator, proof: 'asserted' } as const
+  const { login, url } = await asOwner(values, progress, owners => createCatalogLogin(owners, role, actor))
   const lines = [`SAASCTL_CATALOG_URL=${url}`, ...(routingKey ? [`SAASCTL_ROUTING_KEY=${routingKey}`] : [])]
   print.text(lines.join('\n'), { login, role, url, ...(routingKey && { routingKey }) })
   progress.notice('The password is kept nowhere else; it is not shown again.')
@@ -175,6 +175,17 @@ async function createCredentials(
 async function routingKeyOf(config: Config): Promise<string> {
   const { keyStore } = await import('../../src/way-in.js')
   return (await keyStore(config).read('routing')).toString('base64')
+}
+
+/** Does something as the catalog's owner; an error of the way in names the setting that it came from. */
+async function asOwner<T>(config: Config, progress: Desk['progress'], act: (url: string) => Promise<T>): Promise<T> {
+  try {
+    return await act(await ownersUrl(config, progress))
+  } catch (error) {
+    if (!config.catalogAdmin || !(error instanceof SaasctlError) || !error.hint) throw error
+    const hint = error.hint.replace('SAASCTL_CATALOG_URL', 'SAASCTL_CATALOG_ADMIN_URL')
+    throw new SaasctlError(error.code, error.message, { ...error.toJSON(), hint, cause: error.cause })
+  }
 }
 
 /** The owner's way into the catalog: what was configured for it, else the usual one; or the embedded server's. */

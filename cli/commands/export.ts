@@ -5,8 +5,8 @@ import type { LineFormat } from '../../src/engines/snapshot.js'
 import { SaasctlError } from '../../src/errors.js'
 import { printSteps } from '../dry-run.js'
 import { readText } from '../files.js'
-import { count } from '../flags.js'
 import { verb } from '../help.js'
+import { type PageFlags, pageFlags, pageOf, tellMore } from '../paging.js'
 import { type Desk, type Session, withDesk, withSaasctl } from '../session.js'
 
 interface CreateOptions {
@@ -28,15 +28,13 @@ export function exportNoun(noun: Command): void {
     .option('--out <place>', 'a new .tar.gz, .zip or folder, or s3://BUCKET/NAME; without it, the store')
     .option('--mask', 'hide what the template says must not leave the company')
     .option('--encrypt-to <file>', 'a certificate in PEM: its key alone opens the export')
-    .option('--reason <text>', 'why; the trail and the signature keep it')
+    .option('--reason <text>', 'for the audit trail; signed with the export, too')
     .option('--dry-run', 'print the steps and change nothing')
     .action(withSaasctl(create))
-  verb(noun, 'list', 'List exports, the newest first', ['export list', 'export list --tenant acme'])
+  const listing = verb(noun, 'list', 'List exports, newest first', ['export list', 'export list --tenant acme'])
     .alias('ls')
-    .option('--tenant <slug>', 'of this tenant only')
-    .option('--after <id>', 'go on behind this one')
-    .option('--limit <count>', 'so many at most', count, 100)
-    .action(withSaasctl(list))
+    .option('--tenant <slug>', 'those of one tenant')
+  pageFlags(listing, 100).action(withSaasctl(list))
   verb(noun, 'show <id>', 'Show one export: where it is, and what it says', ['export show 0190…'])
     .alias('get')
     .action(withSaasctl(show))
@@ -88,18 +86,17 @@ async function create(session: Session, options: CreateOptions, slug: string): P
   if (operation?.status !== 'succeeded') progress.next(`A worker makes it: saasctl export show ${id}`)
 }
 
-async function list(
-  { saasctl, print }: Session,
-  options: { tenant?: string; after?: string; limit: number }
-): Promise<void> {
+async function list(session: Session, options: PageFlags & { tenant?: string }): Promise<void> {
+  const { saasctl, print } = session
   const { listExports } = await import('../../src/catalog/exports.js')
-  const rows = await listExports(saasctl.catalog, { slug: options.tenant, after: options.after, limit: options.limit })
+  const rows = await listExports(saasctl.catalog, { slug: options.tenant, ...pageOf(options) })
   const lines = rows.map(({ certificate, actor, ...row }) => ({
     ...row,
     by: actor.name,
     encrypted: certificate !== null
   }))
   print.list(lines, ['id', 'slug', 'status', 'rowCount', 'bytes', 'masked', 'by', 'reason', 'createdAt', 'expiresAt'])
+  tellMore(session, rows, options)
 }
 
 async function show({ saasctl, print }: Session, _options: object, id: string): Promise<void> {
@@ -151,12 +148,9 @@ async function importFile(session: Session, options: { as: string; key?: string 
     import('../../src/tenants/create.js')
   ])
   const publicKey = options.key === undefined ? undefined : await readText(options.key)
-  const wait = session.wait()
-  const { tenant, operation } = await importExport(
-    saasctl,
-    { file, slug: options.as, publicKey },
-    async wish => (await createTenant(saasctl, wish, { template: wish.template }, { ...wait, wait: true })).tenant,
-    wait
+  const wait = { ...session.wait(), wait: true }
+  const { tenant, operation } = await importExport(saasctl, { file, slug: options.as, publicKey }, (wish, filling) =>
+    createTenant(saasctl, wish, { template: wish.template }, wait, filling)
   )
   print.one({
     slug: tenant.slug,

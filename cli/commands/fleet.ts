@@ -118,6 +118,7 @@ async function drift(session: Session, flags: DriftFlags, slugs: string[]): Prom
   }
   tellFailed(session, result.failed)
   await verdict(result)
+  progress.notice(`${plural(result.checked, 'tenant')} compared, and no difference.`)
 }
 
 const heading = ({ slug, server, migration, differences }: Drifted) =>

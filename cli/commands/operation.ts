@@ -1,29 +1,25 @@
 import type { Command } from 'commander'
 import type { OperationRow } from '../../src/catalog/operations.js'
-import { count } from '../flags.js'
 import { verb } from '../help.js'
+import { type PageFlags, pageFlags, pageOf, tellMore } from '../paging.js'
 import { type Session, withSaasctl } from '../session.js'
 import { operationColumns, operationView } from '../views.js'
 
-interface ListOptions {
+interface ListOptions extends PageFlags {
   tenant?: string
   open?: true
-  limit: number
-  before?: string
 }
 
 export function operation(noun: Command): void {
-  verb(noun, 'list', 'List operations, newest first', [
+  const listing = verb(noun, 'list', 'List operations, newest first', [
     'operation list',
     'operation list --tenant acme',
     'operation list --open  # what is not finished'
   ])
     .alias('ls')
-    .option('--tenant <slug>', 'those on one tenant')
+    .option('--tenant <slug>', 'those of one tenant')
     .option('--open', 'those that are not finished')
-    .option('--limit <n>', 'at most so many', count, 50)
-    .option('--before <id>', 'begin before this operation')
-    .action(withSaasctl(list))
+  pageFlags(listing, 50).action(withSaasctl(list))
   verb(noun, 'show <id>', 'Show one operation with its steps', ['operation show 0198c5d2-…'])
     .alias('get')
     .action(withSaasctl(show))
@@ -38,19 +34,22 @@ export function operation(noun: Command): void {
   ]).action(withSaasctl(cancel))
 }
 
-async function list({ saasctl, print }: Session, { tenant, open, limit, before }: ListOptions): Promise<void> {
+async function list(session: Session, options: ListOptions): Promise<void> {
+  const { saasctl, print } = session
+  const { tenant, open } = options
   const [{ listOperations }, { mustFind }] = await Promise.all([
     import('../../src/catalog/operations.js'),
     import('../../src/tenants/find.js')
   ])
   const tenantId = tenant === undefined ? undefined : (await mustFind(saasctl.catalog, tenant)).id
   const filter = {
-    limit,
+    ...pageOf(options),
     ...(tenantId !== undefined && { tenantId }),
-    ...(before !== undefined && { before }),
     open: open ?? false
   }
-  print.list((await listOperations(saasctl.catalog, filter)).map(operationView), [...operationColumns])
+  const rows = (await listOperations(saasctl.catalog, filter)).map(operationView)
+  print.list(rows, [...operationColumns])
+  tellMore(session, rows, options)
 }
 
 async function show({ saasctl, print }: Session, _options: object, id: string): Promise<void> {

@@ -35,7 +35,7 @@ export function operator(noun: Command): void {
 
 function tokenFlags(command: Command): Command {
   return command
-    .option('--expires <duration>', 'how long the token works; 90d', milliseconds, usualLife)
+    .option('--expires <duration>', 'how long the token works', milliseconds, usualLife)
     .option('--out <file>', 'a new file for the token; without it, it is printed')
 }
 

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import type { RolloutView } from '../../src/rollouts/control.js'
 import { agree } from '../confirm.js'
-import { count } from '../flags.js'
 import { verb } from '../help.js'
+import { type PageFlags, pageFlags, pageOf, tellMore } from '../paging.js'
 import { followRollout, printView } from '../rollout-follow.js'
 import { checkReports, type ReportFlags, reportFlags, writeReports } from '../rollout-report.js'
 import { type Session, withSaasctl } from '../session.js'
@@ -41,10 +41,9 @@ export function rollout(noun: Command): void {
   one('abort', 'End a rollout; what is done stays').action(withSaasctl(moved('abortRollout')))
   reportFlags(one('retry', 'Take the tenants that failed once more')).action(withSaasctl(moved('retryRollout')))
   one('undo', 'Plan the way back for exactly the tenants that a rollout has migrated').action(withSaasctl(undo))
-  verb(noun, 'list', 'List rollouts, newest first', ['rollout list'])
-    .alias('ls')
-    .option('--limit <n>', 'at most so many', count, 20)
-    .action(withSaasctl(list))
+  pageFlags(verb(noun, 'list', 'List rollouts, newest first', ['rollout list']).alias('ls'), 20).action(
+    withSaasctl(list)
+  )
 }
 
 async function start(session: Session, flags: WishFlags & ReportFlags, id: string | undefined): Promise<void> {
@@ -129,9 +128,10 @@ async function undo(session: Session, _options: object, id: string): Promise<voi
   session.progress.next(`Start it with "saasctl rollout start ${planned.id}".`)
 }
 
-async function list({ saasctl, print }: Session, { limit }: { limit: number }): Promise<void> {
+async function list(session: Session, page: PageFlags): Promise<void> {
+  const { saasctl, print } = session
   const { listRollouts } = await import('../../src/catalog/rollouts.js')
-  const rows = await listRollouts(saasctl.catalog, { limit })
+  const rows = await listRollouts(saasctl.catalog, pageOf(page))
   print.list(
     rows.map(({ id, template, direction, target, status, reason, actor, createdAt, finishedAt }) => ({
       id,
@@ -146,4 +146,5 @@ async function list({ saasctl, print }: Session, { limit }: { limit: number }): 
     })),
     ['id', 'template', 'direction', 'to', 'status', 'createdAt', 'finishedAt']
   )
+  tellMore(session, rows, page)
 }

@@ -44,6 +44,8 @@ export class FrameSealer extends Transform {
   #frame = 0
   #filled = 0
   #clear = Buffer.allocUnsafe(FRAME_BYTES)
+  /** Goes out with the first frame: by itself it would be a write of its own. */
+  #header: Buffer | undefined
   bytes = 0
 
   readonly #onBytes: (bytes: number) => void
@@ -53,7 +55,7 @@ export class FrameSealer extends Transform {
     super({ readableHighWaterMark: 4 * SEALED_BYTES, writableHighWaterMark: 2 * FRAME_BYTES })
     this.#onBytes = onBytes
     this.#opening = opening(tenantKey, backupId, this.salt)
-    this.#send(Buffer.concat([MAGIC, this.salt]))
+    this.#header = Buffer.concat([MAGIC, this.salt])
   }
 
   sha256(): string {
@@ -86,7 +88,9 @@ export class FrameSealer extends Transform {
     cipher.setAAD(authenticated)
     const sealed = cipher.update(this.#clear.subarray(0, this.#filled))
     cipher.final()
-    this.#send(Buffer.concat([sealed, cipher.getAuthTag()]))
+    const header = this.#header ? [this.#header] : []
+    this.#header = undefined
+    this.#send(Buffer.concat([...header, sealed, cipher.getAuthTag()]))
     this.#frame += 1
     this.#filled = 0
   }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
-import { backupKeyOf, latestBackup, type MadeBackup } from '../catalog/backups.js'
-import { knownChecksums, templateById } from '../catalog/templates.js'
+import { type BackupRow, latestBackup, type MadeBackup } from '../catalog/backups.js'
+import { type DatabaseTemplate, templateOfDatabase } from '../catalog/templates.js'
 import { findTenant, type PlacedTenant } from '../catalog/tenants.js'
 import type { DatabaseParts } from '../databases/work.js'
 import type { DumpFacts } from '../engines/dump.js'
@@ -34,12 +34,13 @@ export async function takeBackup(
 ): Promise<MadeBackup> {
   const { tools, database } = parts
   const { id, tenantId } = wish
-  const [store, key, tenant, expected] = await Promise.all([
+  const [store, tenant, last] = await Promise.all([
     tools.stores.open(wish.store),
-    keyFor(parts, tenantId),
     findTenant(tools.catalog, tenantId),
-    expectedOf(parts, tenantId)
+    latestBackup(tools.catalog, tenantId)
   ])
+  const key = await keyFor(parts, tenantId, last)
+  const expected = expectedOf(parts, last)
   if (!tenant) throw new SaasctlError('TENANT_NOT_FOUND', `The catalog has no tenant ${tenantId}.`)
   // The first attempt has none before it.
   if (wish.epoch > 1) await removeObjects(store, tenantId, id)
@@ -47,8 +48,8 @@ export async function takeBackup(
   const takenAt = new Date()
   try {
     const owner = await parts.logins.credentials('owner')
-    const template = await templateOf(parts, tenant)
-    const { fingerprint } = database
+    const template = await templateOfDatabase(tools.catalog, database.templateId, parts.server.engine)
+    const fingerprint = isSmall(expected) ? database.fingerprint : null
     const dump = await parts.engine.dump(parts.access, database.name, owner, { signal, path: tools.path, fingerprint })
     const archived = await writeArchive(dump.stream, {
       store,
@@ -72,16 +73,21 @@ export async function takeBackup(
 }
 
 /** A key is made for the first backup alone. That the key of earlier ones is lost must be heard, not covered by a new one. */
-async function keyFor({ tools }: DatabaseParts, tenantId: string): Promise<TenantKey> {
-  const known = await backupKeyOf(tools.catalog, tenantId)
-  return known === undefined ? makeTenantKey(tools.keys, tenantId) : readTenantKey(tools.keys, tenantId, known)
+function keyFor({ tools }: DatabaseParts, tenantId: string, last: BackupRow | undefined): Promise<TenantKey> {
+  return last?.keyId ? readTenantKey(tools.keys, tenantId, last.keyId) : makeTenantKey(tools.keys, tenantId)
 }
 
-async function expectedOf({ tools, database }: DatabaseParts, tenantId: string): Promise<Expected | undefined> {
-  const last = await latestBackup(tools.catalog, tenantId)
+function expectedOf({ database }: DatabaseParts, last: BackupRow | undefined): Expected | undefined {
   if (last?.bytes) return { bytes: last.bytes, atMost: false }
   return database.bytes ? { bytes: database.bytes, atMost: true } : undefined
 }
+
+/**
+ * Where there is much to read, what a session beside it costs is nothing, and rows that pg_dump has compressed itself take
+ * a third less of this process to restore.
+ */
+const isSmall = (expected: Expected | undefined): boolean =>
+  expected === undefined || expected.bytes < (expected.atMost ? 64e6 : 8e6)
 
 interface Taken {
   id: string
@@ -89,18 +95,7 @@ interface Taken {
   takenAt: Date
   archived: Archived
   facts: DumpFacts
-  template: { version: number; checksums: Map<string, string> }
-}
-
-async function templateOf(
-  { tools, database, server }: DatabaseParts,
-  tenant: PlacedTenant
-): Promise<Taken['template']> {
-  const [template, checksums] = await Promise.all([
-    templateById(tools.catalog, database.templateId),
-    knownChecksums(tools.catalog, tenant.template, server.engine)
-  ])
-  return { version: template?.version ?? 0, checksums }
+  template: DatabaseTemplate
 }
 
 function describe({ database, server }: DatabaseParts, taken: Taken): Manifest {
@@ -136,7 +131,7 @@ function describe({ database, server }: DatabaseParts, taken: Taken): Manifest {
     fingerprint: facts.fingerprint,
     migration: facts.migrations.at(-1)?.name ?? null,
     migrationsChecksum: database.migrationsChecksum,
-    migrations: facts.migrations.map(({ name }) => ({ name, checksum: template.checksums.get(name) ?? null }))
+    migrations: facts.migrations.map(({ name }) => ({ name, checksum: template.checksums[name] ?? null }))
   }
 }
 

@@ -6,6 +6,7 @@ import type { Catalog, Snapshot } from '../catalog/catalog.js'
 import { type CheckpointRow, headsAt } from '../catalog/checkpoints.js'
 import type { ChainHead } from '../catalog/trail.js'
 import { SaasctlError } from '../errors.js'
+import { systemReason } from '../system-reason.js'
 import { readBody } from './checkpoint.js'
 
 /** A checkpoint kept elsewhere: the signed bytes, the raw signature beside them, and where each chain ended. */
@@ -130,7 +131,8 @@ function parse(line: string): ChainHead | undefined {
 
 function trouble(path: string): (cause: NodeJS.ErrnoException) => never {
   return cause => {
-    const what = cause.code === 'EEXIST' ? 'is there already, and is not written over' : `cannot be used: ${cause.code}`
+    const what =
+      cause.code === 'EEXIST' ? 'is there already, and is not written over' : `cannot be used: ${systemReason(cause)}`
     throw new SaasctlError('INVALID_INPUT', `The file ${path} ${what}.`, { hint: 'Name another file.', cause })
   }
 }

@@ -4,6 +4,7 @@ import { canonical } from '../canonical.js'
 import type { Catalog } from '../catalog/catalog.js'
 import { type ClaimedEvent, type TrailEvent, trailOf } from '../catalog/trail.js'
 import { SaasctlError } from '../errors.js'
+import { systemReason } from '../system-reason.js'
 
 /**
  * The trail as lines of canonical JSON, whole chains in the order of bytes, many lines at a time. The last line counts the
@@ -86,7 +87,7 @@ async function* linesOf(path: string): AsyncGenerator<string> {
   try {
     yield* createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })
   } catch (error) {
-    throw refused(path, `cannot be read: ${(error as NodeJS.ErrnoException).code}`)
+    throw refused(path, `cannot be read: ${systemReason(error as NodeJS.ErrnoException)}`)
   }
 }
 

@@ -36,6 +36,7 @@ export const tenantBackup: Kind<BackupInput, BackupWork> = {
   name: 'tenant.backup',
   inputVersion: 1,
   exclusion: 'shared',
+  fenceless: true,
   open: async (tools, operation) => new BackupWork(operation, await gather(tools, operation.input.databaseId)),
   steps: [
     {

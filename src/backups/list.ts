@@ -12,11 +12,11 @@ const there: BackupStatus[] = ['making', 'complete', 'failed']
 export async function listBackupsOf(
   { catalog }: Context,
   slug: string | undefined,
-  { limit, removed }: { limit: number; removed: boolean }
+  { removed, ...page }: { limit: number; before?: string; removed: boolean }
 ): Promise<ListedBackup[]> {
   const statuses: BackupStatus[] = removed ? [...there, 'removing', 'removed'] : there
   const of = slug === undefined ? {} : { tenantId: (await mustFind(catalog, slug)).id }
-  return listBackups(catalog, { ...of, statuses, limit })
+  return listBackups(catalog, { ...of, statuses, ...page })
 }
 
 export interface ShownBackup extends Omit<ListedBackup, 'manifest'> {

@@ -56,10 +56,15 @@ async function restoreAndCompare(work: VerifyWork, progress: (sentence: string) 
   )
   const owner = await makeScratch(work)
   progress('restoring to a scratch database')
-  await session.restore(names, owner, await content(), { format: manifest.format, signal, path: tools.path })
+  const played = await session.restore(names, owner, await content(), {
+    format: manifest.format,
+    signal,
+    path: tools.path
+  })
+  for (const note of played.notes) progress(note)
   const inside = await session.enterDatabase(names, owner)
   try {
-    await compareRestored(manifest, inside)
+    await compareRestored(manifest, inside, played)
   } finally {
     await inside.end()
   }

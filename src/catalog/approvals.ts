@@ -64,10 +64,14 @@ export async function approvalById(q: Queryable, id: string): Promise<NamedAppro
 }
 
 /** Newest first; those that wait to be decided, or all. */
-export async function listApprovals(q: Queryable, filter: { all: boolean; limit: number }): Promise<NamedApproval[]> {
+export async function listApprovals(
+  q: Queryable,
+  { all, before, limit }: { all: boolean; before?: string; limit: number }
+): Promise<NamedApproval[]> {
   return q.query<NamedApproval>(
-    `${named} where $1 or (a.status = 'pending' and a.expires_at > clock_timestamp()) order by a.id desc limit $2`,
-    [filter.all, filter.limit]
+    `${named} where ($1 or (a.status = 'pending' and a.expires_at > clock_timestamp()))
+       and ($2::uuid is null or a.id < $2) order by a.id desc limit $3`,
+    [all, before ?? null, limit]
   )
 }
 

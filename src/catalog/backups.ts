@@ -1,6 +1,6 @@
 import type { ErrorRecord } from '../errors.js'
 import { isUuid } from '../names.js'
-import type { Queryable } from './catalog.js'
+import { prepared, type Queryable } from './catalog.js'
 
 export type BackupStatus = 'making' | 'complete' | 'failed' | 'removing' | 'removed'
 export type BackupReason = 'manual' | 'schedule' | 'final'
@@ -50,8 +50,8 @@ export type NewBackup = Pick<BackupRow, 'id' | 'tenantId' | 'databaseId' | 'oper
 
 export async function insertBackup(q: Queryable, backup: NewBackup): Promise<void> {
   await q.query(
-    `insert into saasctl.backup (id, tenant_id, database_id, operation_id, reason, store, expires_at)
-     values ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))`,
+    prepared(`insert into saasctl.backup (id, tenant_id, database_id, operation_id, reason, store, expires_at)
+     values ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))`),
     [
       backup.id,
       backup.tenantId,
@@ -73,7 +73,7 @@ export async function backupById(q: Queryable, id: string): Promise<ListedBackup
 /** The newest complete backup of a tenant. */
 export async function latestBackup(q: Queryable, tenantId: string): Promise<ListedBackup | undefined> {
   const [row] = await q.query<ListedBackup>(
-    `${listedBackups} where b.tenant_id = $1 and b.status = 'complete' order by b.id desc limit 1`,
+    prepared(`${listedBackups} where b.tenant_id = $1 and b.status = 'complete' order by b.id desc limit 1`),
     [tenantId]
   )
   return row
@@ -96,16 +96,6 @@ export async function listBackups(q: Queryable, filter: BackupFilter): Promise<L
   )
 }
 
-/** The id of the key that the tenant's backups are sealed with; undefined before the first. */
-export async function backupKeyOf(q: Queryable, tenantId: string): Promise<string | undefined> {
-  const [row] = await q.query<{ keyId: string }>(
-    `select key_id as "keyId" from saasctl.backup where tenant_id = $1 and status = 'complete' and key_id is not null
-     order by id desc limit 1`,
-    [tenantId]
-  )
-  return row?.keyId
-}
-
 export type MadeBackup = Required<Pick<BackupRow, 'id'>> & {
   object: string
   manifest: string
@@ -120,8 +110,8 @@ export type MadeBackup = Required<Pick<BackupRow, 'id'>> & {
 
 export async function completeBackup(q: Queryable, made: MadeBackup): Promise<void> {
   await q.query(
-    `update saasctl.backup set status = 'complete', object = $2, manifest = $3, key_id = $4, bytes = $5, row_count = $6, format = $7,
-       tool = $8, migration = $9, taken_at = $10, finished_at = now() where id = $1`,
+    prepared(`update saasctl.backup set status = 'complete', object = $2, manifest = $3, key_id = $4, bytes = $5, row_count = $6, format = $7,
+       tool = $8, migration = $9, taken_at = $10, finished_at = now() where id = $1`),
     [
       made.id,
       made.object,

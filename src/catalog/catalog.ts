@@ -4,9 +4,15 @@ import { SaasctlError } from '../errors.js'
 import type { Actor, AuditEvent } from './audit.js'
 import { catalogError } from './errors.js'
 
+/** A statement that each connection plans once; `prepared` makes it. */
+export interface Statement {
+  name: string
+  text: string
+}
+
 /** Anything that answers SQL: the catalog itself, or one transaction of it. */
 export interface Queryable {
-  query<Row extends object = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]>
+  query<Row extends object = Record<string, unknown>>(sql: string | Statement, values?: unknown[]): Promise<Row[]>
 }
 
 export interface Transaction extends Queryable {
@@ -63,13 +69,16 @@ export class Catalog implements Queryable {
     this.#pool.on('connect', client => client.on('error', () => {}))
   }
 
-  async query<Row extends object = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]> {
+  async query<Row extends object = Record<string, unknown>>(
+    sql: string | Statement,
+    values?: unknown[]
+  ): Promise<Row[]> {
     try {
       // One connection per statement, given back whatever happened: pool.query() destroys it on any SQL error.
       const client = await this.#pool.connect()
       let broken = false
       try {
-        return (await client.query<Row>(sql, values)).rows
+        return (await client.query<Row>(said(sql, values))).rows
       } catch (error) {
         broken = isAway(error)
         throw error
@@ -89,8 +98,8 @@ export class Catalog implements Queryable {
     const client = await ours(this.#pool.connect())
     const events: AuditEvent[] = []
     const tx: Transaction = {
-      query: async <Row extends object>(sql: string, values?: unknown[]) =>
-        (await ours(client.query<Row>(sql, values))).rows,
+      query: async <Row extends object>(sql: string | Statement, values?: unknown[]) =>
+        (await ours(client.query<Row>(said(sql, values)))).rows,
       audit: event => events.push(event)
     }
     let broken: Error | boolean | undefined
@@ -155,8 +164,8 @@ export class Catalog implements Queryable {
     client.on('notification', message => onNotice(message.payload ?? ''))
     client.on('error', lost)
     client.on('end', lost)
-    const query = async <Row extends object>(text: string, values: unknown[] = []) =>
-      (await ours(client.query<Row>({ text, values, ...{ query_timeout: answerTimeoutMs } }))).rows
+    const query = async <Row extends object>(sql: string | Statement, values: unknown[] = []) =>
+      (await ours(client.query<Row>({ ...said(sql, values), ...{ query_timeout: answerTimeoutMs } }))).rows
     try {
       await query(`listen ${pg.escapeIdentifier(channel)}`)
     } catch (error) {
@@ -173,8 +182,8 @@ export class Catalog implements Queryable {
 
 function snapshotOn(client: pg.Client): Snapshot {
   return {
-    query: async <Row extends object>(sql: string, values?: unknown[]) =>
-      (await ours(client.query<Row>(sql, values))).rows,
+    query: async <Row extends object>(sql: string | Statement, values?: unknown[]) =>
+      (await client.query<Row>(said(sql, values))).rows,
     copy: async function* (sql) {
       const { to } = await import('pg-copy-streams')
       const stream = to(`copy (${sql}) to stdout (format binary)`)
@@ -195,6 +204,25 @@ function ours<T>(answer: Promise<T>): Promise<T> {
     throw catalogError(error)
   })
 }
+
+const names = new Map<string, string>()
+
+/**
+ * For what is asked again and again and always of the same few rows: parsing and planning took three quarters of the
+ * server's time for it. Not for pages and choices, whose best plan depends on the values, and only for a text that is the
+ * same each time.
+ */
+export function prepared(text: string): Statement {
+  const name = names.get(text) ?? `saasctl_${names.size}`
+  names.set(text, name)
+  return { name, text }
+}
+
+/** The driver writes the values into what it is given. */
+const said = (sql: string | Statement, values: unknown[] | undefined): pg.QueryConfig => ({
+  ...(typeof sql === 'string' ? { text: sql } : sql),
+  ...(values && { values })
+})
 
 const isAway = (error: unknown) => catalogError(error).code === 'CATALOG_UNREACHABLE'
 
@@ -223,8 +251,10 @@ async function append(tx: Queryable, actor: Actor, events: AuditEvent[]): Promis
     .filter(event => !event.erases)
     .sort((a, b) => (a.chain < b.chain ? -1 : a.chain > b.chain ? 1 : 0))
   await tx.query(
-    `select saasctl.audit_append(chain, $1, $2, action, subject, payload)
-     from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as e (chain, action, subject, payload)`,
+    prepared(
+      `select saasctl.audit_append(chain, $1, $2, action, subject, payload)
+       from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as e (chain, action, subject, payload)`
+    ),
     [
       actor.name,
       actor.proof,

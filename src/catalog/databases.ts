@@ -1,5 +1,5 @@
 import type { DatabaseLimits } from '../engines/engine.js'
-import type { Queryable } from './catalog.js'
+import { prepared, type Queryable } from './catalog.js'
 import { open } from './operations.js'
 
 export type DatabaseRowState = 'building' | 'ready' | 'placed' | 'retired' | 'dropping' | 'dropped'
@@ -44,7 +44,7 @@ export async function insertDatabase(q: Queryable, database: NewDatabase): Promi
 }
 
 export async function databaseById(q: Queryable, id: string): Promise<DatabaseRow | undefined> {
-  const [row] = await q.query<DatabaseRow>(`select ${columns} from saasctl.database d where d.id = $1`, [id])
+  const [row] = await q.query<DatabaseRow>(prepared(`select ${columns} from saasctl.database d where d.id = $1`), [id])
   return row
 }
 

@@ -46,6 +46,8 @@ const table: Record<string, Row> = {
   ERR_TLS_CERT_ALTNAME_INVALID: untrusted,
   '22021': unstorable,
   '22P05': unstorable,
+  // What a connection has planned does not fit any more; another plans anew.
+  '0A000': away('The catalog’s schema was changed under a connection.', 'Try again.'),
   '25006': away(
     'The catalog can only be read: it is a standby, or a failover is under way.',
     'Name the primary in SAASCTL_CATALOG_URL.'
@@ -57,7 +59,10 @@ const table: Record<string, Row> = {
   '57P01': away('The catalog ended the session.', 'Try again.'),
   '57P02': away('The catalog crashed and is restarting.', 'Try again.'),
   '57P03': away('The catalog is starting up.', 'Try again in a moment.'),
-  '3D000': absent('The catalog’s database does not exist.', 'Create it, or correct SAASCTL_CATALOG_URL.'),
+  '3D000': absent(
+    'The catalog’s database does not exist.',
+    'Create it, or correct SAASCTL_CATALOG_URL. One that was lost comes back with "saasctl catalog restore".'
+  ),
   '28P01': denied('The catalog refused the password.', 'Check SAASCTL_CATALOG_URL and SAASCTL_CATALOG_PASSWORD.'),
   '28000': denied(
     'The catalog refused the login.',

@@ -114,13 +114,13 @@ export async function exportById(q: Queryable, id: string): Promise<ListedExport
 /** Newest first; after the id that ended the page before. */
 export async function listExports(
   q: Queryable,
-  { slug, after, limit }: { slug?: string | undefined; after?: string | undefined; limit: number }
+  { slug, before, limit }: { slug?: string | undefined; before?: string; limit: number }
 ): Promise<ListedExport[]> {
   return q.query<ListedExport>(
     `select ${columns}, t.slug from saasctl.export e join saasctl.tenant t on t.id = e.tenant_id
      where ($1::text is null or t.slug = $1 or t.id::text = $1) and ($2::uuid is null or e.id < $2)
      order by e.id desc limit $3`,
-    [slug ?? null, after ?? null, limit]
+    [slug ?? null, before ?? null, limit]
   )
 }
 

@@ -1,6 +1,6 @@
 import type { Json } from '../canonical.js'
 import { type ErrorRecord, SaasctlError } from '../errors.js'
-import type { Queryable } from './catalog.js'
+import { prepared, type Queryable } from './catalog.js'
 import { job, type OperationRow, open, operationColumns } from './operations.js'
 
 /** What the owner of an operation writes while it works it. Every write names the epoch it believes in. */
@@ -38,7 +38,7 @@ async function fenced<Row extends object>(
   sql: string,
   values: unknown[]
 ): Promise<Row> {
-  const [row] = await q.query<Row>(sql, [operation.id, operation.epoch, ...values])
+  const [row] = await q.query<Row>(prepared(sql), [operation.id, operation.epoch, ...values])
   if (!row) {
     throw new SaasctlError('FENCED', `Another process took operation ${operation.id} over.`, {
       operationId: operation.id,
@@ -134,24 +134,24 @@ export async function release(
 
 /**
  * The end, and no wake-up is left behind; what waited for this operation is woken. `done` are steps that are not recorded
- * as done yet. Tells whether a cancel was asked for.
+ * as done yet. Gives the operation as it is then, which tells too whether a cancel was asked for.
  */
 export async function finish(
   q: Queryable,
   operation: OperationRow,
   end: { status: 'succeeded' | 'failed' | 'cancelled'; error: ErrorRecord | null; result: Json | null; done: number[] }
-): Promise<{ cancelRequested: boolean }> {
+): Promise<OperationRow> {
   return fenced(
     q,
     operation,
     `with o as (
        update saasctl.operation o set status = $3, error = $4, result = $5, owner = null, lease_until = null,
          finished_at = clock_timestamp()
-       where ${mine} returning o.id, o.cancel_requested),
+       where ${mine} returning o.*),
      moved as (
        update saasctl.operation_step s set status = 'done', done_at = clock_timestamp()
        from o where s.operation_id = o.id and s.position = any($6::int[]))
-     select o.cancel_requested as "cancelRequested", graphile_worker.remove_job(o.id::text) is not null as job,
+     select ${operationColumns}, graphile_worker.remove_job(o.id::text) is not null as job,
        (select count(${job('a.id', 'clock_timestamp()').replace(' as job', '')}) from saasctl.operation a where a.after = o.id) as woken
      from o`,
     [end.status, end.error, end.result === null ? null : JSON.stringify(end.result), end.done]

@@ -1,5 +1,5 @@
 import type { LoginRole } from '../engines/engine.js'
-import type { Queryable } from './catalog.js'
+import { prepared, type Queryable } from './catalog.js'
 
 export type KeyPurpose = 'routing' | 'control'
 
@@ -64,7 +64,7 @@ const sealedLogin = ({ wrapped, masterKeyId, ...login }: JoinedLogin): SealedLog
 
 /** The logins of a database, each with the data key that its password is sealed with. */
 export async function loginsOf(q: Queryable, databaseId: string): Promise<SealedLogin[]> {
-  const rows = await q.query<JoinedLogin>(`${sealedLogins} where l.database_id = $1`, [databaseId])
+  const rows = await q.query<JoinedLogin>(prepared(`${sealedLogins} where l.database_id = $1`), [databaseId])
   return rows.map(sealedLogin)
 }
 

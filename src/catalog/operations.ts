@@ -1,7 +1,7 @@
 import type { Json } from '../canonical.js'
 import { type ErrorRecord, SaasctlError } from '../errors.js'
 import type { Actor } from './audit.js'
-import type { Queryable } from './catalog.js'
+import { prepared, type Queryable } from './catalog.js'
 
 export type OperationStatus = 'queued' | 'running' | 'waiting' | 'undoing' | 'succeeded' | 'failed' | 'cancelled'
 export type Exclusion = 'exclusive' | 'shared' | 'preempts'
@@ -68,12 +68,14 @@ export interface NewOperation {
   delayMs: number
   /** Who works it at once, in the promising process; null leaves it to the first worker. */
   claim: { owner: string; leaseMs: number } | null
+  /** Whether its first step is begun with this. */
+  begun: boolean
 }
 
 /** The operation, its steps and its wake-up job, in one statement. A claimed one wakes workers only when its lease has run out. */
 export async function insertOperation(q: Queryable, operation: NewOperation): Promise<OperationRow> {
   const [row] = await q.query<OperationRow>(
-    `with o as (
+    prepared(`with o as (
        insert into saasctl.operation (id, kind, subject, tenant_id, exclusion, input, input_version, idempotency_key, request_checksum,
          actor, after, status, epoch, owner, lease_until, next_at)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
@@ -82,9 +84,10 @@ export async function insertOperation(q: Queryable, operation: NewOperation): Pr
          clock_timestamp() + make_interval(secs => $15::float8))
        returning *),
      s as (
-       insert into saasctl.operation_step (operation_id, position, name)
-       select $1, n, name from unnest($14::text[]) with ordinality as step (name, n))
-     select ${operationColumns}, ${job('o.id', 'coalesce(o.lease_until, o.next_at)')} from o`,
+       insert into saasctl.operation_step (operation_id, position, name, status, begun_at)
+       select $1, n, name, case when $16 and n = 1 then 'begun' else 'pending' end, case when $16 and n = 1 then clock_timestamp() end
+       from unnest($14::text[]) with ordinality as step (name, n))
+     select ${operationColumns}, ${job('o.id', 'coalesce(o.lease_until, o.next_at)')} from o`),
     [
       operation.id,
       operation.kind,
@@ -100,7 +103,8 @@ export async function insertOperation(q: Queryable, operation: NewOperation): Pr
       operation.claim?.owner ?? null,
       (operation.claim?.leaseMs ?? 0) / 1000,
       operation.steps,
-      operation.delayMs / 1000
+      operation.delayMs / 1000,
+      operation.begun
     ]
   )
   if (!row) throw new SaasctlError('FAILED', 'The operation was not written.')
@@ -146,13 +150,16 @@ export async function insertFinishedOperation(q: Queryable, operation: FinishedO
 }
 
 export async function operationById(q: Queryable, id: string): Promise<OperationRow | undefined> {
-  const [row] = await q.query<OperationRow>(`select ${operationColumns} from saasctl.operation o where o.id = $1`, [id])
+  const [row] = await q.query<OperationRow>(
+    prepared(`select ${operationColumns} from saasctl.operation o where o.id = $1`),
+    [id]
+  )
   return row
 }
 
 export async function operationByKey(q: Queryable, idempotencyKey: string): Promise<OperationRow | undefined> {
   const [row] = await q.query<OperationRow>(
-    `select ${operationColumns} from saasctl.operation o where o.idempotency_key = $1`,
+    prepared(`select ${operationColumns} from saasctl.operation o where o.idempotency_key = $1`),
     [idempotencyKey]
   )
   return row
@@ -160,8 +167,8 @@ export async function operationByKey(q: Queryable, idempotencyKey: string): Prom
 
 export async function stepsOf(q: Queryable, id: string): Promise<StepRow[]> {
   return q.query<StepRow>(
-    `select position, name, status, begun_at as "begunAt", done_at as "doneAt", error
-     from saasctl.operation_step where operation_id = $1 order by position`,
+    prepared(`select position, name, status, begun_at as "begunAt", done_at as "doneAt", error
+     from saasctl.operation_step where operation_id = $1 order by position`),
     [id]
   )
 }
@@ -189,8 +196,8 @@ export async function listOperations(
 /** An open operation that holds the tenant: an exclusive one, or with `any` every one. */
 export async function openOperationOf(q: Queryable, tenantId: string, any: boolean): Promise<OperationRow | undefined> {
   const [row] = await q.query<OperationRow>(
-    `select ${operationColumns} from saasctl.operation o
-     where o.tenant_id = $1 and o.status in ${open} and (o.exclusion = 'exclusive' or $2) order by o.id limit 1`,
+    prepared(`select ${operationColumns} from saasctl.operation o
+     where o.tenant_id = $1 and o.status in ${open} and (o.exclusion = 'exclusive' or $2) order by o.id limit 1`),
     [tenantId, any]
   )
   return row

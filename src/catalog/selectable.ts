@@ -8,11 +8,17 @@ import type { Selector } from './tenants.js'
 /**
  * Refuses a selector that names what is not there: PLAN_NOT_FOUND, SERVER_NOT_FOUND, TENANT_NOT_FOUND. A misspelt name would
  * reach nobody and look like work that is done; a misspelt exception would reach the very tenant that it was to spare.
- * Labels and regions have no list to be misspelt against.
+ * Labels and regions have no list to be misspelt against. A plan that only the file has, as `filed` says, is one that nobody
+ * is on yet.
  */
-export async function checkSelector(q: Queryable, { plan, server, slugs, except }: Selector): Promise<void> {
+export async function checkSelector(
+  q: Queryable,
+  { plan, server, slugs, except }: Selector,
+  filed: () => Promise<string[]> = async () => []
+): Promise<void> {
   if (plan !== undefined) {
     const plans = (await listPlans(q)).map(({ name }) => name)
+    if (!plans.includes(plan)) plans.push(...(await filed()).filter(name => !plans.includes(name)))
     if (!plans.includes(plan)) throw unknown('PLAN_NOT_FOUND', 'plan', plan, plans)
   }
   if (server !== undefined) {

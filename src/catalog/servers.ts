@@ -1,5 +1,5 @@
 import type { Capabilities, EngineName, Tls } from '../engines/engine.js'
-import type { Queryable } from './catalog.js'
+import { prepared, type Queryable } from './catalog.js'
 
 export interface ServerRow {
   id: string
@@ -41,7 +41,7 @@ export async function serverByName(q: Queryable, name: string): Promise<ServerRo
 }
 
 export async function serverById(q: Queryable, id: string): Promise<ServerRow | undefined> {
-  const [row] = await q.query<ServerRow>(`select ${columns} from saasctl.server where id = $1`, [id])
+  const [row] = await q.query<ServerRow>(prepared(`select ${columns} from saasctl.server where id = $1`), [id])
   return row
 }
 

@@ -1,4 +1,4 @@
-import type { Queryable } from './catalog.js'
+import { prepared, type Queryable } from './catalog.js'
 
 /** What the catalog keeps of a template's files. `definition` is the parsed template.json. */
 export interface TemplateRow<Definition = object> {
@@ -18,7 +18,7 @@ export async function listTemplates(q: Queryable): Promise<TemplateRow[]> {
 }
 
 export async function templateById(q: Queryable, id: string): Promise<TemplateRow | undefined> {
-  const [row] = await q.query<TemplateRow>(`select ${columns} from saasctl.template where id = $1`, [id])
+  const [row] = await q.query<TemplateRow>(prepared(`select ${columns} from saasctl.template where id = $1`), [id])
   return row
 }
 
@@ -65,10 +65,27 @@ export async function keepTemplate<Definition extends object>(
 /** What each migration said when it was first applied anywhere, by name. */
 export async function knownChecksums(q: Queryable, template: string, engine: string): Promise<Map<string, string>> {
   const rows = await q.query<{ name: string; checksum: string }>(
-    'select name, checksum from saasctl.migration_file where template = $1 and engine = $2',
+    prepared('select name, checksum from saasctl.migration_file where template = $1 and engine = $2'),
     [template, engine]
   )
   return new Map(rows.map(row => [row.name, row.checksum]))
+}
+
+/** Of the template that a database was made from: its version, and what its migrations said when they were first applied anywhere. */
+export interface DatabaseTemplate {
+  version: number
+  checksums: Record<string, string>
+}
+
+export async function templateOfDatabase(q: Queryable, id: string, engine: string): Promise<DatabaseTemplate> {
+  const [row] = await q.query<DatabaseTemplate>(
+    prepared(
+      `select t.version, (select coalesce(jsonb_object_agg(f.name, f.checksum), '{}') from saasctl.migration_file f
+         where f.template = t.name and f.engine = $2) as checksums from saasctl.template t where t.id = $1`
+    ),
+    [id, engine]
+  )
+  return row ?? { version: 0, checksums: {} }
 }
 
 export async function recordChecksums(

@@ -1,5 +1,5 @@
 import { isUuid } from '../names.js'
-import type { Queryable } from './catalog.js'
+import { prepared, type Queryable } from './catalog.js'
 import { open } from './operations.js'
 import { serverByName } from './servers.js'
 
@@ -44,14 +44,28 @@ const placed = `select ${columns}, d.id as "databaseId", d.name as database, s.n
 /** By slug among those that exist, or by id among all that ever did. */
 export async function findTenant(q: Queryable, slugOrId: string): Promise<PlacedTenant | undefined> {
   const [row] = isUuid(slugOrId)
-    ? await q.query<PlacedTenant>(`${placed} where t.id = $1`, [slugOrId])
-    : await q.query<PlacedTenant>(`${placed} where t.slug = $1 and t.status not in ('purged', 'failed')`, [slugOrId])
+    ? await q.query<PlacedTenant>(prepared(`${placed} where t.id = $1`), [slugOrId])
+    : await q.query<PlacedTenant>(prepared(`${placed} where t.slug = $1 and t.status not in ('purged', 'failed')`), [
+        slugOrId
+      ])
   return row
+}
+
+/** The id of a tenant whose row it locks, found as `findTenant` does: what is read of it next is how it is. */
+export async function lockTenantNamed(q: Queryable, slugOrId: string): Promise<string | undefined> {
+  const which = isUuid(slugOrId) ? 't.id = $1' : `t.slug = $1 and t.status not in ('purged', 'failed')`
+  const [row] = await q.query<{ id: string }>(prepared(`select t.id from saasctl.tenant t where ${which} for update`), [
+    slugOrId
+  ])
+  return row?.id
 }
 
 /** Locks the tenant's row: whoever starts an operation on it comes after whoever holds it. */
 export async function lockTenant(q: Queryable, id: string): Promise<TenantRow | undefined> {
-  const [row] = await q.query<TenantRow>(`select ${columns} from saasctl.tenant t where t.id = $1 for update`, [id])
+  const [row] = await q.query<TenantRow>(
+    prepared(`select ${columns} from saasctl.tenant t where t.id = $1 for update`),
+    [id]
+  )
   return row
 }
 

@@ -1,4 +1,4 @@
-import type { Queryable } from './catalog.js'
+import { prepared, type Queryable } from './catalog.js'
 
 export interface WorkerRow {
   id: string
@@ -25,8 +25,8 @@ export async function heartbeat(
 /** Workers that were seen within the last `seconds`, by the catalog's clock. */
 export async function liveWorkers(q: Queryable, seconds: number): Promise<WorkerRow[]> {
   return q.query<WorkerRow>(
-    `select id, host, pid, version, started_at as "startedAt", seen_at as "seenAt" from saasctl.worker
-     where seen_at > clock_timestamp() - make_interval(secs => $1::float8) order by started_at`,
+    prepared(`select id, host, pid, version, started_at as "startedAt", seen_at as "seenAt" from saasctl.worker
+     where seen_at > clock_timestamp() - make_interval(secs => $1::float8) order by started_at`),
     [seconds]
   )
 }

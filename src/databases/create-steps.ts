@@ -1,6 +1,13 @@
+import type { Json } from '../canonical.js'
+import { tenantEvent } from '../catalog/audit.js'
+import { settleAhead } from '../catalog/bindings.js'
 import type { Transaction } from '../catalog/catalog.js'
-import { setSchema } from '../catalog/databases.js'
-import type { Step } from '../operations/kind.js'
+import { place, setDatabaseState, setSchema } from '../catalog/databases.js'
+import type { OperationRow } from '../catalog/operations.js'
+import { setTenantStatus } from '../catalog/tenants.js'
+import type { KindHead, Step } from '../operations/kind.js'
+import { bindAhead } from './bind.js'
+import { recordDropped } from './drop-steps.js'
 import type { CopyWork } from './work.js'
 
 /**
@@ -47,6 +54,46 @@ export const openAndLook: Step<CopyWork> = {
     await look(work)
   },
   undo: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly'])
+}
+
+/** All of them, for a database that is a tenant's when they are done: whose it is stands beside it before the tenant has it. */
+export const createSteps: ReadonlyArray<Step<CopyWork>> = [
+  ...copySteps,
+  {
+    ...openAndLook,
+    act: async (work, ...rest) => {
+      const { tenantId } = work.operation.input as { tenantId: string }
+      await Promise.all([openAndLook.act?.(work, ...rest), bindAhead(work, tenantId)])
+    }
+  }
+]
+
+/** The last word on a new tenant: from this transaction on routers see it. */
+export async function activate(tx: Transaction, work: CopyWork): Promise<void> {
+  const { operation, database } = work
+  const { tenantId } = operation.input as { tenantId: string }
+  await recordCopied(tx, work)
+  await setDatabaseState(tx, database.id, 'placed')
+  await place(tx, tenantId, database.id)
+  await setTenantStatus(tx, tenantId, 'active')
+  await settleAhead(tx, database.id)
+  tx.audit(tenantEvent(tenantId, 'tenant.activate'))
+}
+
+/** After everything was taken back: the tenant has never been. */
+export async function forget(
+  tx: Transaction,
+  { input, error }: OperationRow<{ tenantId: string; databaseId: string }>
+): Promise<void> {
+  await recordDropped(tx, input.databaseId)
+  await setTenantStatus(tx, input.tenantId, 'failed')
+  tx.audit(tenantEvent(input.tenantId, 'tenant.create.failed', { code: error?.code }))
+}
+
+/** What fills a new tenant's database before anybody sees it, instead of what makes an empty one: its input, and these members. */
+export interface Filling {
+  kind: KindHead
+  input: Record<string, Json>
 }
 
 /** What the catalog knows of a copy at once: it is what its template is. */

@@ -90,12 +90,17 @@ function planDown(files: MigrationFile[], applied: AppliedMigration[], to: strin
 
 function indexOf(files: MigrationFile[], name: string): number {
   const index = files.findIndex(file => file.name === name)
-  if (index < 0) {
-    throw new SaasctlError('MIGRATION_NOT_FOUND', `There is no migration ${quoteInput(name)}.`, {
-      hint: `The newest is ${files.at(-1)?.name ?? 'none: the folder is empty'}.`
-    })
-  }
+  if (index < 0) throw noMigration(files, name)
   return index
+}
+
+/** MIGRATION_NOT_FOUND, with the one that was meant: a number alone says which, to a reader. */
+export function noMigration(files: MigrationFile[], name: string): SaasctlError {
+  const meant = files.filter(file => name !== '' && file.name.startsWith(name))
+  const newest = `The newest is ${files.at(-1)?.name ?? 'none: the folder is empty'}.`
+  return new SaasctlError('MIGRATION_NOT_FOUND', `There is no migration ${quoteInput(name)}.`, {
+    hint: meant.length === 1 ? `Did you mean ${meant[0]?.name}?` : newest
+  })
 }
 
 /**

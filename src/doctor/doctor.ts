@@ -1,3 +1,4 @@
+import { readInstance } from '../catalog/instance.js'
 import { asSaasctlError } from '../errors.js'
 import type { Context } from '../operations/kind.js'
 import type { Follow } from '../operations/operations.js'
@@ -22,6 +23,9 @@ export interface DoctorOptions {
  */
 const examinations = [checkLedger, checkCatalog, checkKeys, checkTenants, checkServers, checkCounts]
 
+/** What is told only when the catalog is the present one. */
+const OLD = /^(?:tenant|operation|database):/
+
 /** Longest that one mending is waited for; its operation goes on. */
 const PATIENCE_MS = 30_000
 
@@ -32,9 +36,12 @@ const PATIENCE_MS = 30_000
  */
 export async function doctor(context: Context, options: DoctorOptions): Promise<{ findings: DoctorFinding[] }> {
   const findings: DoctorFinding[] = []
+  const rewound = (await readInstance(context.catalog)).restoredAt !== null
   for (const examine of examinations) {
     for (const diagnosis of await examine(context)) {
-      findings.push(options.fix ? await mended(context, diagnosis, options) : diagnosis.finding)
+      // What a restored catalog says of tenants is old: what it says to do about them could undo what came since.
+      if (rewound && OLD.test(diagnosis.finding.subject)) continue
+      findings.push(options.fix && !rewound ? await mended(context, diagnosis, options) : diagnosis.finding)
     }
   }
   return { findings }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { SaasctlError } from '../errors.js'
+import { systemReason } from '../system-reason.js'
 import { findPostmaster } from './pid-file.js'
 import { dataDirOf, findPlace } from './place.js'
 import { readRecord } from './record.js'
@@ -68,16 +69,24 @@ async function status(home: string): Promise<EmbeddedStatus> {
   return { state: 'stopped', version: record.version, dataDir: dataDirOf(place), logFile: logOf(place) }
 }
 
+const foreign = new Set(['EACCES', 'EPERM'])
+
 /** A home that belongs to somebody else is the usual reason, after saasctl ran as root once. */
 async function readably<T>(home: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code
-    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw cause
-    throw new SaasctlError('EMBEDDED_FAILED', `The folder ${home} of the embedded server is not ours to use.`, {
-      hint: `Run saasctl as the user that made it, or give it to yours: chown -R "$(id -un)" ${home}`,
-      cause
-    })
+    const error = cause as NodeJS.ErrnoException
+    if (cause instanceof SaasctlError || error.syscall === undefined) throw cause
+    if (foreign.has(error.code ?? ''))
+      throw new SaasctlError('EMBEDDED_FAILED', `The folder ${home} of the embedded server is not ours to use.`, {
+        hint: `Run saasctl as the user that made it, or give it to yours: chown -R "$(id -un)" ${home}`,
+        cause
+      })
+    throw new SaasctlError(
+      'EMBEDDED_FAILED',
+      `The folder ${home} of the embedded server cannot be used: ${systemReason(error)}.`,
+      { hint: 'Make it writable, with some 100 MB of room, or name another with --home or SAASCTL_HOME.', cause }
+    )
   }
 }

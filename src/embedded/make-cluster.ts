@@ -29,7 +29,7 @@ export async function makeCluster(place: string, binaries: Binaries, user: RunAs
       hba
     }
     await initCluster(cluster)
-    await runSingleUser(cluster, furnishing(passwords))
+    await runSingleUser(cluster, furnishing(passwords, binaries.major))
     const { version, major, binDir } = binaries
     await writeRecord(building, { version, major, binDir, socketDir: '', port: 0, passwords })
     await rename(building, join(place, 'cluster')).catch((error: NodeJS.ErrnoException) => {
@@ -43,11 +43,15 @@ export async function makeCluster(place: string, binaries: Binaries, user: RunAs
   return record
 }
 
-function furnishing(passwords: ClusterRecord['passwords']): string[] {
+/** With the rights that `server check` misses on a server without them. PostgreSQL 14 knows no rights on settings. */
+function furnishing(passwords: ClusterRecord['passwords'], major: number): string[] {
   return [
     `create role ${ADMIN} login createrole password '${passwords.admin}'`,
     `create role ${CONTROL} login createdb createrole password '${passwords.control}'`,
     `grant pg_signal_backend to ${CONTROL}`,
+    ...(major >= 15 ? [`grant set on parameter temp_file_limit to ${CONTROL}`] : []),
+    `grant select on pg_catalog.pg_hba_file_rules to ${CONTROL}`,
+    `grant execute on function pg_catalog.pg_hba_file_rules() to ${CONTROL}`,
     `create database ${CATALOG} owner ${ADMIN} template template0`,
     `revoke all on database ${CATALOG}, postgres, template1 from public`,
     `grant connect on database postgres to ${CONTROL}`

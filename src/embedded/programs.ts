@@ -36,7 +36,12 @@ export function run(program: string, args: string[], { user, input }: Run): Prom
 }
 
 function failed(program: string, said: string, cause?: unknown): SaasctlError {
-  return new SaasctlError('EMBEDDED_FAILED', `${basename(program)} of the embedded server failed: ${said}`, { cause })
+  const full = said.includes('No space left on device')
+  return new SaasctlError(
+    'EMBEDDED_FAILED',
+    `${basename(program)} of the embedded server failed: ${full ? 'the disk is full.' : said}`,
+    full ? { hint: 'Make room, some 100 MB, or name another folder with --home or SAASCTL_HOME.', cause } : { cause }
+  )
 }
 
 /** The end of a log that is worth showing: at most five lines. */

@@ -41,3 +41,14 @@ export interface MakeDump extends DumpOptions {
 export interface RestoreOptions extends DumpOptions {
   format: string
 }
+
+/** What a restore says besides that it succeeded. */
+export interface Played {
+  /**
+   * How many rows of the dump the server has taken into each table, where it counts them. There may be others afterwards:
+   * what a tenant's own functions wrote while its views and indexes were computed.
+   */
+  rows: Record<string, number>
+  /** What is not as it was and takes nothing from the rest, a sentence each. */
+  notes: string[]
+}

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Secret } from '../secret.js'
 import type { Survey, Takeover } from './adoption.js'
-import type { Dump, MakeDump, RestoreOptions } from './dump.js'
+import type { Dump, MakeDump, Played, RestoreOptions } from './dump.js'
 import type { AppliedMigration, MigrationFile } from './migration.js'
 import type { OwnerSession } from './owner.js'
 import type { Difference, Look, ReadOptions, Schema } from './schema.js'
@@ -255,7 +255,7 @@ export interface ActingSession {
    * Plays a dump, as the owner, into a database made empty for this try: its roles take the places of those that are named.
    * Whole, or with an error, after which the database can only be dropped.
    */
-  restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions): Promise<void>
+  restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions): Promise<Played>
   /** Puts the plan's limits on logins and database. */
   setLimits(names: DatabaseNames, limits: DatabaseLimits): Promise<void>
   /** Sets passwords, for those logins alone. */
@@ -271,8 +271,11 @@ export interface ActingSession {
    * Nothing of theirs runs when it returns.
    */
   closeLogins(names: DatabaseNames, roles: LoginRole[], graceMs?: number): Promise<void>
-  /** Closes the database to everybody and ends what was connected: a template between builds, a tenant being dropped. */
-  sealDatabase(names: DatabaseNames): Promise<void>
+  /**
+   * Closes the database to everybody and ends what was connected: a template between builds, a tenant being dropped. Its
+   * logins' sessions may go by themselves within `graceMs`, 0 unless given.
+   */
+  sealDatabase(names: DatabaseNames, graceMs?: number): Promise<void>
   unsealDatabase(names: DatabaseNames): Promise<void>
   /** Drops the database, whoever is connected, and its logins and groups. */
   dropDatabase(names: DatabaseNames): Promise<void>

@@ -1,11 +1,13 @@
 import { canonical, type Json } from '../canonical.js'
 import { type PublicKey, type Signer, signedBy } from '../secrets/signing.js'
+import type { SchemaProof } from './schema.js'
 
 /** What an export says of itself, in the signature. No value of a row is in it. */
 export interface Predicate extends Record<string, Json> {
   export: string
   tenant: { id: string; slug: string }
-  snapshot: { position: string | null; at: string; server: string }
+  /** `schema` is how it is known to be of the moment too; an older export does not say. */
+  snapshot: { position: string | null; at: string; server: string; schema?: SchemaProof }
   tool: string
   formats: string[]
   tables: number

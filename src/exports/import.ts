@@ -2,14 +2,13 @@ import { resolve } from 'node:path'
 import type { Json } from '../canonical.js'
 import { tenantEvent } from '../catalog/audit.js'
 import type { OperationRow } from '../catalog/operations.js'
-import { findTenant, lockTenant, markDeleted, type PlacedTenant } from '../catalog/tenants.js'
-import { DatabaseWork, gather } from '../databases/work.js'
+import type { PlacedTenant } from '../catalog/tenants.js'
+import { activate, createSteps, type Filling, forget } from '../databases/create-steps.js'
+import { CopyWork, gather } from '../databases/work.js'
 import type { EngineName } from '../engines/engine.js'
 import type { TableRows } from '../engines/snapshot.js'
 import { SaasctlError } from '../errors.js'
 import type { Context, Kind, Tools } from '../operations/kind.js'
-import type { Follow } from '../operations/operations.js'
-import { startOperation } from '../operations/start.js'
 import { readTemplate } from '../templates/register.js'
 import { BagReader, type PackageFile, readPackage } from './read-bag.js'
 import { readRows } from './read-rows.js'
@@ -23,43 +22,36 @@ export interface ImportInput extends Record<string, Json> {
   file: string
 }
 
-class ImportWork extends DatabaseWork {
+class ImportWork extends CopyWork {
   rows: Record<string, number> = {}
-
-  protected override get part(): 'schema' {
-    return 'schema'
-  }
 }
 
-/** Fills a new tenant's database with the rows of an export. May be repeated: what is there is replaced. */
+/** Makes a tenant with the rows of an export. Until the last step nobody sees it; a failure leaves nothing of it. */
 export const exportImport: Kind<ImportInput, ImportWork> = {
   name: 'export.import',
-  inputVersion: 1,
+  inputVersion: 2,
   exclusion: 'exclusive',
   open: async (tools: Tools, operation) => new ImportWork(operation, await gather(tools, operation.input.databaseId)),
   steps: [
+    ...createSteps,
     {
       name: 'load rows',
+      // What is there is replaced: the template's own rows, and what an earlier try has left.
       act: async (work, progress, signal) => {
         const { file } = work.operation.input as ImportInput
         work.rows = await load(work, file, progress, signal)
       },
-      undo: ({ session, names }) => session.closeLogins(names, ['app_a', 'app_b', 'readonly', 'owner']),
-      commit: async (tx, { operation, rows }) => {
-        const { tenantId, file } = operation.input as ImportInput
-        const tables = Object.keys(rows).length
-        tx.audit(
-          tenantEvent(tenantId, 'export.import', { file, tables, rows: Object.values(rows).reduce((a, b) => a + b, 0) })
-        )
+      commit: async (tx, work) => {
+        const { tenantId, file } = work.operation.input as ImportInput
+        const counts = Object.values(work.rows)
+        await activate(tx, work)
+        const rows = counts.reduce((a, b) => a + b, 0)
+        tx.audit(tenantEvent(tenantId, 'export.import', { file, tables: counts.length, rows }))
       }
     }
   ],
   result: ({ rows }) => ({ rows }),
-  // Half of somebody's data under a new name is worse than none: it goes, and a worker clears it away.
-  failed: async (tx, { input, error }) => {
-    await markDeleted(tx, input.tenantId, 0, false)
-    tx.audit(tenantEvent(input.tenantId, 'export.import.failed', { code: error?.code }))
-  }
+  failed: forget
 }
 
 async function load(
@@ -91,7 +83,7 @@ async function load(
         }
         if (count !== expected) throw differs(`${name} has ${count} rows in the file instead of ${expected}`)
         counts[name] = count
-        progress(`${name}: ${count} rows`)
+        progress(`${name}: ${count} ${count === 1 ? 'row' : 'rows'}`)
       }
       return { table: { space, name: table }, columns: kept, rows: rows() }
     })
@@ -144,37 +136,25 @@ export interface ImportWish {
   publicKey?: string | undefined
 }
 
-/** Makes the tenant that the rows are for. A use-case of another noun, handed in. */
-export type MakeTenant = (tenant: { slug: string; template: string; engine: EngineName }) => Promise<PlacedTenant>
+/** Makes a tenant, of which the filling is the last step. A use-case of another noun, handed in. */
+export type MakeTenant = (
+  tenant: { slug: string; template: string; engine: EngineName },
+  filling: Filling
+) => Promise<{ tenant: PlacedTenant; operation: OperationRow }>
 
 /**
  * Brings an export back as a new tenant of the same template, equal row for row. Refuses what is not intact, was masked, or
- * ends at another migration than the template. A failure leaves no such tenant.
+ * ends at another migration than the template. One operation from nothing to the tenant: a failure leaves nothing of it.
  */
 export async function importExport(
   context: Context,
   wish: ImportWish,
-  make: MakeTenant,
-  follow: Follow
+  make: MakeTenant
 ): Promise<{ tenant: PlacedTenant; operation: OperationRow }> {
   const file = resolve(wish.file)
-  const facts = await checkFile(context, file, wish.publicKey)
-  const tenant = await make({ slug: wish.slug, template: facts.template, engine: facts.engine as EngineName })
-  const { owner, leaseMs } = context.operations.settings
-  const started = await context.catalog.transaction(context.actor, async tx => {
-    await lockTenant(tx, tenant.id)
-    const { databaseId } = (await findTenant(tx, tenant.id)) ?? tenant
-    return startOperation<ImportInput>(tx, {
-      kind: exportImport,
-      input: { tenantId: tenant.id, databaseId: databaseId ?? '', slug: tenant.slug, file },
-      subject: `tenant:${tenant.id}`,
-      tenantId: tenant.id,
-      actor: context.actor,
-      // The file is on this machine, and nowhere else for sure.
-      claim: { owner, leaseMs }
-    })
-  })
-  return { tenant, operation: await context.operations.follow(started, follow) }
+  const { template, engine } = await checkFile(context, file, wish.publicKey)
+  const tenant = { slug: wish.slug, template, engine: engine as EngineName }
+  return make(tenant, { kind: exportImport as unknown as Kind, input: { file } })
 }
 
 async function checkFile({ folders }: Context, file: string, publicKey: string | undefined) {

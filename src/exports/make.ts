@@ -5,6 +5,7 @@ import { encryptTo } from './encrypt.js'
 import type { ExportWork } from './export-work.js'
 import { type MaskRules, Masks } from './mask.js'
 import { archivePack, folderPack } from './pack.js'
+import { schemaAt, schemaBefore } from './schema.js'
 import { type Landed, landFolder, landStream, removeTries } from './target.js'
 import { type Contents, type Outcome, writeBag } from './write.js'
 
@@ -26,6 +27,7 @@ export async function makeExport(
   const template = (await findTenant(tools.catalog, row.tenantId))?.template ?? ''
   const rules = row.masked ? await rulesOf(work, template) : {}
   const masks = await Masks.of(rules, tools.keys, row.tenantId)
+  const before = await schemaBefore(parts)
   const snapshot = await parts.engine.openSnapshot(
     parts.access,
     parts.names.database,
@@ -33,11 +35,12 @@ export async function makeExport(
     { signal }
   )
   try {
+    const schema = await schemaAt(parts, snapshot, before, signal)
     const { actor, createdAt, reason, formats, id } = row
     const asked = { by: actor.name, proof: actor.proof, at: createdAt.toISOString(), reason }
     const wish = { id, formats: formats as LineFormat[], asked }
     const tenant = { id: row.tenantId, slug: row.slug }
-    const contents: Contents = { parts, tenant, template, export: wish, masks, snapshot, signal, progress }
+    const contents: Contents = { parts, tenant, template, export: wish, masks, snapshot, schema, signal, progress }
     const { landed, outcome } = await land(work, contents)
     return { landed, outcome, snapshot }
   } catch (error) {

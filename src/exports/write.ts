@@ -9,6 +9,7 @@ import { Bag } from './bag.js'
 import { fileNames, type Resource, resourceOf, withHead } from './datapackage.js'
 import type { Masks } from './mask.js'
 import type { Pack } from './pack.js'
+import type { SchemaAtMoment } from './schema.js'
 
 export interface Contents {
   parts: DatabaseParts
@@ -17,6 +18,7 @@ export interface Contents {
   export: { id: string; formats: LineFormat[]; asked: Predicate['asked'] }
   masks: Masks
   snapshot: Snapshot
+  schema: SchemaAtMoment
   signal: AbortSignal
   progress: (sentence: string) => void
 }
@@ -28,14 +30,12 @@ export interface Outcome {
 
 /** Writes everything into the pack, in one moment of the database, and signs it last. */
 export async function writeBag(pack: Pack, contents: Contents): Promise<Outcome> {
-  const { parts, tenant, snapshot, masks, signal } = contents
+  const { parts, tenant, snapshot, schema, masks, signal } = contents
   const redactions = masks.redactions(snapshot.tables)
   const bag = new Bag(pack)
-  const options = { signal, path: parts.tools.path, handle: snapshot.handle }
-  const owner = await parts.logins.credentials('owner')
-  await bag.add('schema.sql', await parts.engine.schemaSql(parts.access, parts.names.database, owner, options))
+  await bag.add('schema.sql', schema.sql)
   const resources = await writeTables(bag, contents)
-  const migrations = await parts.engine.appliedMigrations(parts.access, parts.names.database, owner)
+  const { migrations } = schema
   await bag.add(
     'datapackage.json',
     pretty(
@@ -63,7 +63,12 @@ export async function writeBag(pack: Pack, contents: Contents): Promise<Outcome>
   const predicate: Predicate = {
     export: contents.export.id,
     tenant,
-    snapshot: { position: snapshot.position, at: snapshot.at.toISOString(), server: snapshot.serverVersion },
+    snapshot: {
+      position: snapshot.position,
+      at: snapshot.at.toISOString(),
+      server: snapshot.serverVersion,
+      schema: schema.proof
+    },
     tool: `saasctl ${packageVersion()}`,
     formats: contents.export.formats,
     tables: snapshot.tables.length,
@@ -88,7 +93,8 @@ async function writeTables(bag: Bag, { snapshot, masks, export: wish, progress }
       const parts = await bag.addParts(`tables/${names.get(table)}.${format}`, whole)
       resources.push(resourceOf({ table, format, masking, rows: lines.rows(), parts, names }))
     }
-    progress(`${table.name}: ${resources.at(-1)?.saasctl.rows} rows`)
+    const rows = resources.at(-1)?.saasctl.rows
+    progress(`${table.name}: ${rows} ${rows === 1 ? 'row' : 'rows'}`)
   }
   return resources
 }

@@ -31,6 +31,9 @@ export function templateFile({ template, engine, plan }: Project): ProjectFile {
   return { path: `tenant-templates/${template}/template.json`, text: json(definition) }
 }
 
+/** Where an empty machine needs one more command before the first tenant: not every one has the other engine. */
+export const startServer: Record<EngineName, string[]> = { postgres: [], mysql: ['saasctl dev start --mysql'] }
+
 export const migrationsFolder = (engine: EngineName) => `tenant-migrations/${engine}`
 
 export function migrationFile(engine: EngineName): ProjectFile {

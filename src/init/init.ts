@@ -4,7 +4,15 @@ import type { EngineName } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
 import { parseName } from '../names.js'
 import { loadPlans } from '../templates/files.js'
-import { configFile, migrationFile, migrationsFolder, type ProjectFile, plansFile, templateFile } from './files.js'
+import {
+  configFile,
+  migrationFile,
+  migrationsFolder,
+  type ProjectFile,
+  plansFile,
+  startServer,
+  templateFile
+} from './files.js'
 import { ignoreHome } from './gitignore.js'
 
 export interface InitOptions {
@@ -30,7 +38,7 @@ export interface InitOutcome {
 export async function initProject(folder: string, options: InitOptions = {}): Promise<InitOutcome> {
   const { engine = 'postgres' } = options
   const template = parseName(options.template ?? 'standard', 'template')
-  const outcome: InitOutcome = { written: [], kept: [], next: nextCommands(template) }
+  const outcome: InitOutcome = { written: [], kept: [], next: nextCommands(template, engine) }
   const write = async (file: ProjectFile) => {
     const made = await writeNew(join(folder, file.path), file.text)
     outcome[made ? 'written' : 'kept'].push(file.path)
@@ -76,6 +84,11 @@ async function migrationsIn(folder: string): Promise<string[]> {
   return files.filter(file => file.endsWith('.sql')).sort()
 }
 
-function nextCommands(template: string): string[] {
-  return [`saasctl migration check ${template}`, 'saasctl tenant create acme', 'saasctl tenant shell acme']
+function nextCommands(template: string, engine: EngineName): string[] {
+  return [
+    ...startServer[engine],
+    `saasctl migration check ${template}`,
+    'saasctl tenant create acme',
+    'saasctl tenant shell acme'
+  ]
 }

@@ -27,7 +27,7 @@ export interface Tools {
  * records the first step that acts, so that a server that is down leaves nothing begun.
  */
 export interface Work {
-  enter?(fence: Fence): Promise<void>
+  enter?: ((fence: Fence) => Promise<void>) | undefined
   leave?(): Promise<void>
 }
 
@@ -51,6 +51,8 @@ export interface Kind<Input = Json, W extends Work = Work> {
   /** Grows when the input's form changes, so that an older row is refused or read as what it is. */
   inputVersion: number
   exclusion: Exclusion
+  /** Its work enters no server: whoever promises it and works it at once records its first step as begun with the promise. */
+  fenceless?: true
   /** The step after which it only goes forward, or `start`; absent: it can be taken back until the end. */
   pivot?: string
   steps: ReadonlyArray<Step<W>>
@@ -62,7 +64,9 @@ export interface Kind<Input = Json, W extends Work = Work> {
 }
 
 /** What promising an operation needs to know of its kind. */
-export type KindHead = Pick<Kind, 'name' | 'inputVersion' | 'exclusion'> & { steps: ReadonlyArray<{ name: string }> }
+export type KindHead = Pick<Kind, 'name' | 'inputVersion' | 'exclusion' | 'fenceless'> & {
+  steps: ReadonlyArray<{ name: string }>
+}
 
 /** What a use-case works with, in one operator's name. */
 export interface Context extends Tools {

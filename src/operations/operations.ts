@@ -59,12 +59,12 @@ export class Operations {
     return (await liveWorkers(this.#catalog, workerLifeSeconds)).length > 0
   }
 
-  /** Works one claimed operation until its end or its next try. */
-  async work(operation: OperationRow, follow: Until = {}): Promise<void> {
+  /** Works one claimed operation until its end or its next try; gives it when it has succeeded. */
+  async work(operation: OperationRow, follow: Until = {}): Promise<OperationRow | undefined> {
     const kind = await this.settings.kinds.load(operation.kind)
     const { leaseMs, failpoint } = this.settings
     const { onProgress, deadline } = follow
-    await run(operation, kind, { tools: this.#tools, leaseMs, failpoint, onProgress, deadline })
+    return await run(operation, kind, { tools: this.#tools, leaseMs, failpoint, onProgress, deadline })
   }
 
   /** Claims the operation if it is due and nobody's, and works it: what a worker does when it is woken. */
@@ -86,7 +86,10 @@ export class Operations {
     follow.signal?.addEventListener('abort', cancel, { once: true })
     if (follow.signal?.aborted) await cancel()
     try {
-      if (started.owner === this.settings.owner && started.status === 'running') await this.#workHere(started, follow)
+      if (started.owner === this.settings.owner && started.status === 'running') {
+        const over = await this.#workHere(started, follow)
+        if (over) return over
+      }
       for (let pause = 20; ; pause = Math.min(pause * 1.5, 500)) {
         const now = await this.#look(started.id)
         if (isOver(now.status)) return ended(now)
@@ -117,12 +120,13 @@ export class Operations {
   }
 
   /** A lost lease is no failure: whoever has the operation now is followed instead. */
-  async #workHere(operation: OperationRow, follow: Until): Promise<void> {
+  async #workHere(operation: OperationRow, follow: Until): Promise<OperationRow | undefined> {
     try {
-      await this.work(operation, follow)
+      return await this.work(operation, follow)
     } catch (thrown) {
       const error = asSaasctlError(thrown)
       if (error.code !== 'FENCED') throw error
+      return undefined
     }
   }
 

@@ -28,8 +28,9 @@ export interface ProgressLine {
  * The one runner. Works a claimed operation from where it stands to its end, or until its next try.
  * "Done n" and "begun n+1" are one commit; what fails for good is taken back newest first, up to the pivot.
  * Throws only when the operation is no longer ours (FENCED) or the catalog is away: then somebody else goes on.
+ * Gives the operation as it is when it has succeeded.
  */
-export async function run(operation: OperationRow, kind: Kind, running: Running): Promise<void> {
+export async function run(operation: OperationRow, kind: Kind, running: Running): Promise<OperationRow | undefined> {
   const lease = new Lease(running.tools.catalog, operation, running.leaseMs)
   const attempt = new Attempt(operation, kind, running, lease)
   try {
@@ -42,6 +43,7 @@ export async function run(operation: OperationRow, kind: Kind, running: Running)
     lease.end()
     await attempt.leave()
   }
+  return attempt.over
 }
 
 class Attempt {
@@ -52,6 +54,8 @@ class Attempt {
   #work: Work | undefined
   #entered = false
   #rows: StepRow[] = []
+  /** As it has succeeded. */
+  over: OperationRow | undefined
 
   constructor(operation: OperationRow, kind: Kind, running: Running, lease: Lease) {
     this.#operation = operation
@@ -112,7 +116,7 @@ class Attempt {
         this.#checkDeadline()
         await this.#enter()
         this.#lease.check()
-        if (begun !== row) {
+        if (begun !== row && !this.#begunWithPromise(row)) {
           this.#heed(await advance(this.#catalog, this.#operation, { done: unsaid, begun: row.position }))
           unsaid = []
           row.status = 'begun'
@@ -137,17 +141,26 @@ class Attempt {
     }
   }
 
+  #begunWithPromise({ status }: StepRow): boolean {
+    return this.#kind.fenceless === true && this.#operation.epoch === 1 && status === 'begun'
+  }
+
   /**
    * Writes what the step taught us together with its "done" and the next one's "begun"; a step with nothing to write is
    * recorded with the next "begun" alone. A step that only writes the catalog needs no record of having begun: its write is
    * its record. The ledger's row comes last, as everywhere: whoever pre-empts us holds the tenant's row and then asks for it.
    */
   async #commit(step: Step, done: number[], begun: number | null, last: boolean, work: Work): Promise<void> {
-    await this.#catalog.transaction(this.#operation.actor, async tx => {
+    this.over = await this.#catalog.transaction(this.#operation.actor, async tx => {
       await step.commit?.(tx, work)
-      if (!last) return this.#heed(await advance(tx, this.#operation, { done, begun }))
+      if (!last) {
+        this.#heed(await advance(tx, this.#operation, { done, begun }))
+        return undefined
+      }
       const result = this.#kind.result?.(work) ?? null
-      this.#heed(await finish(tx, this.#operation, { status: 'succeeded', error: null, result, done }))
+      const over = await finish(tx, this.#operation, { status: 'succeeded', error: null, result, done })
+      this.#heed(over)
+      return over
     })
   }
 

@@ -39,6 +39,8 @@ export async function startOperation<Input extends Json>(
   wish: OperationWish<Input>
 ): Promise<OperationRow> {
   if (wish.tenantId && !wish.newTenant) await checkFree(tx, wish.kind, wish.tenantId)
+  // One that must wait for another is nobody's until then: a lease would run out meanwhile.
+  const claim = wish.after === undefined ? wish.claim : null
   return insertOperation(tx, {
     id: uuidv7(),
     kind: wish.kind.name,
@@ -53,8 +55,8 @@ export async function startOperation<Input extends Json>(
     after: wish.after ?? null,
     steps: wish.kind.steps.map(step => step.name),
     delayMs: wish.delayMs ?? 0,
-    // One that must wait for another is nobody's until then: a lease would run out meanwhile.
-    claim: wish.after === undefined ? wish.claim : null
+    claim,
+    begun: claim !== null && wish.kind.fenceless === true
   })
 }
 

@@ -47,8 +47,9 @@ async function fill(adminUrl: string, head: CatalogHead, content: AsyncIterable<
     await migrateCatalog(adminUrl, head.schemaVersion)
     await client.query('begin')
     const counts = await loadContents(client, content)
-    await client.query('update saasctl.instance set restored_at = now()')
     const { id, takenAt, incarnation } = head
+    // The backup was under way when it was read, and did not know of itself.
+    await client.query('update saasctl.instance set restored_at = now(), catalog_backed_up_at = $1', [takenAt])
     await client.query('select saasctl.audit_append($1, $2, $3, $4, $5, $6)', [
       'catalog',
       actor.name,

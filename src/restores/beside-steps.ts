@@ -12,7 +12,7 @@ export const besideSteps: ReadonlyArray<Step<BesideWork>> = [
   },
   {
     name: 'fill and compare',
-    act: (work, _, signal) => work.fill(signal),
+    act: (work, progress, signal) => work.fill(progress, signal),
     commit: (tx, work) => work.recordFilled(tx),
     undo: ({ session, names }) => session.dropDatabase(names)
   },

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { differencesOf } from '../archives/compare.js'
 import type { DatabaseWork } from '../databases/work.js'
+import type { Played } from '../engines/dump.js'
 import type { OwnerSession } from '../engines/engine.js'
 import { SaasctlError } from '../errors.js'
 
@@ -29,6 +30,7 @@ export interface Filled {
 export async function fillAndCompare(
   work: DatabaseWork,
   open: () => Promise<Content>,
+  progress: (sentence: string) => void,
   signal: AbortSignal
 ): Promise<Filled> {
   const { session, names, database, engine, access, tools } = work
@@ -38,8 +40,9 @@ export async function fillAndCompare(
   await session.guardDatabase(names)
   await session.furnishDatabase({ names, databaseId: database.id, owner })
   const content = await open()
+  let played: Played
   try {
-    await session.restore(names, owner, content.stream, {
+    played = await session.restore(names, owner, content.stream, {
       format: content.format,
       signal,
       path: tools.path
@@ -47,14 +50,15 @@ export async function fillAndCompare(
   } finally {
     content.stream.destroy()
   }
+  for (const note of played.notes) progress(note)
   await session.setLimits(names, database.limits)
   await engine.identify(access, names.database, owner, database.id)
-  return await inside(work, owned => compare(owned, content))
+  return await inside(work, owned => compare(owned, content, played))
 }
 
-async function compare(owned: OwnerSession, { title, facts }: Content): Promise<Filled> {
+async function compare(owned: OwnerSession, { title, facts }: Content, { rows: taken }: Played): Promise<Filled> {
   const migrations = (await owned.applied()).map(({ name }) => name)
-  const restored = { rows: await owned.rows(), fingerprint: await owned.fingerprint(), migrations }
+  const restored = { rows: await owned.rows(), taken, fingerprint: await owned.fingerprint(), migrations }
   const dumped = await facts
   const [first, ...others] = differencesOf(
     { ...dumped, migrations: dumped.migrations ?? migrations.map(name => ({ name })) },

@@ -44,8 +44,8 @@ export class BesideWork extends DatabaseWork {
     this.other = { names, logins, schema: database }
   }
 
-  async fill(signal: AbortSignal): Promise<void> {
-    this.#filled = await fillAndCompare(this, () => this.#content(signal), signal)
+  async fill(progress: (sentence: string) => void, signal: AbortSignal): Promise<void> {
+    this.#filled = await fillAndCompare(this, () => this.#content(signal), progress, signal)
   }
 
   /** What the catalog learns of the new database; the checksum says what the template's files say of its migrations today. */

@@ -12,7 +12,7 @@ import { checkContracts } from './contracts.js'
 import { estimate } from './estimate.js'
 import { lintFiles, type RolloutFinding } from './findings.js'
 import { changedFile, EngineSchema, type KeptFiles, keptFiles, type Schemas } from './schema.js'
-import { cutWaves, type RolloutSettings, type Wave } from './settings.js'
+import { checkWaves, cutWaves, type RolloutSettings, type Wave } from './settings.js'
 import { type Largest, largestOf, measure, nameTheHit } from './sizes.js'
 import { assignWaves } from './targets.js'
 import { type Verified, verifyFleet } from './verify.js'
@@ -62,8 +62,10 @@ export interface RolloutPlan {
  */
 export async function planRollout(context: Context, wish: RolloutWish): Promise<RolloutPlan> {
   const { catalog } = context
-  const schemas = await schemasOf(context, wish.template)
-  const verified = wish.verify ? await verifyFleet(context, wish, schemas) : undefined
+  checkWaves(wish.settings)
+  const reading = schemasOf(context, wish.template)
+  const verified = wish.verify ? await verifyFleet(context, wish, reading) : undefined
+  const schemas = await reading
   const heads = headsOf(schemas, wish.to)
   const found = await tenantsElsewhere(catalog, wish.template, wish.selector, heads)
   // Where a file that some tenant has was edited, that tenant does not stand where the files end.

@@ -1,7 +1,5 @@
-import { migrationsChecksum } from '../databases/plan-migrations.js'
+import { migrationsChecksum, noMigration } from '../databases/plan-migrations.js'
 import type { EngineName, MigrationFile } from '../engines/engine.js'
-import { SaasctlError } from '../errors.js'
-import { quoteInput } from '../names.js'
 
 /** Where the schema of one engine can stand, told from the catalog alone: so many of the files in their order, and no other. */
 export class EngineSchema {
@@ -32,9 +30,7 @@ export class EngineSchema {
   indexOf(name: string): number {
     const index = this.files.findIndex(file => file.name === name)
     if (index >= 0) return index
-    throw new SaasctlError('MIGRATION_NOT_FOUND', `There is no migration ${quoteInput(name)}.`, {
-      hint: `The newest is ${this.files.at(-1)?.name ?? 'none: the folder is empty'}.`
-    })
+    throw noMigration(this.files, name)
   }
 }
 

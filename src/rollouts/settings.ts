@@ -67,6 +67,24 @@ export function parseWaveEnd(text: string): WaveEnd {
   return percent ? { percent: value } : { count: value }
 }
 
+/** INVALID_INPUT for an end that is not behind the one before it: its wave would have nobody. */
+export function checkWaves({ waves }: Pick<RolloutSettings, 'waves'>): void {
+  for (const [index, end] of waves.entries()) {
+    const before = waves[index - 1]
+    if (before === undefined || 'count' in end !== 'count' in before || reach(end) > reach(before)) continue
+    throw new SaasctlError(
+      'INVALID_INPUT',
+      `The wave to ${nameOf(end)} does not go beyond the one to ${nameOf(before)}.`,
+      {
+        hint: 'Each names how far the rollout has come when it is over, as in --waves 10%,50%,100%.'
+      }
+    )
+  }
+}
+
+const reach = (end: WaveEnd) => ('count' in end ? end.count : end.percent)
+const nameOf = (end: WaveEnd) => ('count' in end ? String(end.count) : `${end.percent}%`)
+
 export interface Wave {
   name: string
   size: number
@@ -75,7 +93,7 @@ export interface Wave {
 /** Cuts so many targets into waves; one that would be empty is left out. The last takes whatever is left. */
 export function cutWaves({ canary, waves }: RolloutSettings, targets: number): Wave[] {
   const ends = waves.map(end => ('count' in end ? end.count : Math.ceil((targets * end.percent) / 100)))
-  const names = waves.map(end => ('count' in end ? String(end.count) : `${end.percent}%`))
+  const names = waves.map(nameOf)
   const cut: Wave[] = []
   let at = 0
   const add = (name: string, end: number) => {

@@ -5,7 +5,7 @@ import { serverById } from '../catalog/servers.js'
 import { serverAccess } from '../databases/access.js'
 import { Logins } from '../databases/logins.js'
 import { standing } from '../databases/plan-migrations.js'
-import type { Engine, EngineName, ServerAccess } from '../engines/engine.js'
+import type { Engine, EngineName, Look, ServerAccess } from '../engines/engine.js'
 import { asSaasctlError, type ErrorRecord, SaasctlError } from '../errors.js'
 import type { Context } from '../operations/kind.js'
 import type { RolloutWish } from './plan.js'
@@ -25,17 +25,22 @@ export interface Verified {
 /** So many logins are opened, and so many answers written down, at once. */
 const PAGE = 500
 
-/** Logs in to every selected tenant and reads what is applied and what its schema is, instead of believing the catalog. */
+/**
+ * Logs in to every selected tenant and reads what is applied and what its schema is, instead of believing the catalog. The
+ * files may still be being read meanwhile.
+ */
 export async function verifyFleet(
   context: Context,
   { template, selector, settings }: Pick<RolloutWish, 'template' | 'selector' | 'settings'>,
-  schemas: Schemas
+  reading: Promise<Schemas>
 ): Promise<Verified> {
+  // Waited for below: until then nobody would hear of files that cannot be read.
+  reading.catch(() => {})
   const { default: PQueue } = await import('p-queue')
   const queue = new PQueue({ concurrency: settings.total })
   const tenants = await tenantsOfTemplate(context.catalog, template, selector)
   const servers = new Servers(context)
-  const standings = new Standings(schemas)
+  let standings: Standings | undefined
   const verified: Verified = { looked: 0, learned: [], drifted: [], failed: [] }
   for (let at = 0; at < tenants.length; at += PAGE) {
     const page = tenants.slice(at, at + PAGE)
@@ -43,46 +48,46 @@ export async function verifyFleet(
       context.catalog,
       page.map(({ databaseId }) => databaseId)
     )
-    const seen: Array<{ tenant: FleetTenant; seen: Seen }> = []
+    const looks: Array<{ tenant: FleetTenant; look: Look }> = []
     await queue.addAll(
       page.map(tenant => async () => {
         try {
           const logins = new Logins(context.keys, sealed.get(tenant.databaseId) ?? [])
-          seen.push({ tenant, seen: await lookInto(servers, tenant, logins, standings) })
+          looks.push({ tenant, look: await lookInto(servers, tenant, logins) })
         } catch (error) {
           verified.failed.push({ slug: tenant.slug, error: asSaasctlError(error).toJSON() })
         }
       })
     )
-    verified.looked += seen.length
-    await learn(context, seen, verified)
+    verified.looked += looks.length
+    standings ??= new Standings(await reading)
+    await learn(context, looks, standings, verified)
   }
   return verified
 }
 
-async function lookInto(servers: Servers, tenant: FleetTenant, logins: Logins, standings: Standings): Promise<Seen> {
+async function lookInto(servers: Servers, tenant: FleetTenant, logins: Logins): Promise<Look> {
   const { engine, access } = await servers.of(tenant.serverId)
-  const { applied, stamp, fingerprint } = await engine.look(
-    access,
-    tenant.database,
-    await logins.credentials('owner'),
-    tenant.schemaStamp
-  )
-  return {
-    databaseId: tenant.databaseId,
-    checksumBefore: tenant.migrationsChecksum,
-    ...standings.of(tenant.engine, applied),
-    fingerprint: fingerprint ?? tenant.fingerprint,
-    stamp
-  }
+  return engine.look(access, tenant.database, await logins.credentials('owner'), tenant.schemaStamp)
 }
 
 /** Writes down what is new, and of whose ledger moved an event. What a migration has moved since is the migration's to say. */
 async function learn(
   { catalog, actor }: Context,
-  looked: Array<{ tenant: FleetTenant; seen: Seen }>,
+  looks: Array<{ tenant: FleetTenant; look: Look }>,
+  standings: Standings,
   verified: Verified
 ): Promise<void> {
+  const looked = looks.map(({ tenant, look: { applied, stamp, fingerprint } }) => {
+    const seen: Seen = {
+      databaseId: tenant.databaseId,
+      checksumBefore: tenant.migrationsChecksum,
+      ...standings.of(tenant.engine, applied),
+      fingerprint: fingerprint ?? tenant.fingerprint,
+      stamp
+    }
+    return { tenant, seen }
+  })
   const fresh = looked.filter(
     ({ tenant, seen }) =>
       seen.migrationsChecksum !== tenant.migrationsChecksum ||

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
@@ -27,8 +27,7 @@ export class FileStore implements Store {
     const half = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}.half`)
     const calm = destroyOnAbort(content, signal)
     try {
-      await this.#makeFolder(dirname(path))
-      const bytes = await writeHalf(half, content)
+      const bytes = await this.#fill(half, content)
       await rename(half, path)
       await syncFolder(dirname(path))
       return { bytes }
@@ -98,6 +97,16 @@ export class FileStore implements Store {
     }
   }
 
+  /** Most folders are there already, and asking costs as much as opening. */
+  async #fill(half: string, content: Readable): Promise<number> {
+    const file = await openNew(half).catch(async (error: unknown) => {
+      if (errno(error) !== 'ENOENT') throw error
+      await this.#makeFolder(dirname(half))
+      return await openNew(half)
+    })
+    return await fill(file, content)
+  }
+
   /** Each new folder is on disk only when the one that it stands in is. */
   async #makeFolder(folder: string): Promise<void> {
     const first = await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -106,12 +115,17 @@ export class FileStore implements Store {
   }
 }
 
-async function writeHalf(half: string, content: Readable): Promise<number> {
-  const file = await open(half, 'wx', 0o600)
+const openNew = (path: string) => open(path, 'wx', 0o600)
+
+async function fill(file: FileHandle, content: Readable): Promise<number> {
+  let bytes = 0
   try {
-    await writeFile(file, content)
+    for await (const part of content as AsyncIterable<Buffer>) {
+      await file.writeFile(part)
+      bytes += part.length
+    }
     await file.sync()
-    return (await file.stat()).size
+    return bytes
   } finally {
     await file.close()
   }

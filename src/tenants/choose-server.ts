@@ -38,8 +38,8 @@ async function noServer(q: Queryable, wish: Wish, engines: EngineName[]): Promis
     ]
     const words = asked.filter(Boolean).join(', ')
     return fail(
-      `No server fits${words ? ` ${words}` : ''} and the template’s engines (${engines.join(', ')}).`,
-      'See "saasctl server list".'
+      `No server fits ${words && `${words} and `}the template’s engines (${engines.join(', ')}).`,
+      'Add one with "saasctl server add", or see which there are with "saasctl server list".'
     )
   }
   const state = ({ name, status, databases, capacity }: ServerRow) => {

@@ -1,14 +1,11 @@
 import type { Json } from '../canonical.js'
 import { tenantEvent } from '../catalog/audit.js'
-import { settleAhead } from '../catalog/bindings.js'
 import type { Transaction } from '../catalog/catalog.js'
-import { claimWarm, insertDatabase, place, setDatabaseState } from '../catalog/databases.js'
+import { claimWarm, insertDatabase, place } from '../catalog/databases.js'
 import { violates } from '../catalog/errors.js'
 import type { OperationRow } from '../catalog/operations.js'
-import { insertTenant, setTenantStatus } from '../catalog/tenants.js'
-import { bindAhead } from '../databases/bind.js'
-import { copySteps, openAndLook, recordCopied } from '../databases/create-steps.js'
-import { recordDropped } from '../databases/drop-steps.js'
+import { insertTenant } from '../catalog/tenants.js'
+import { activate, createSteps, type Filling, forget } from '../databases/create-steps.js'
 import { promiseLogins } from '../databases/logins.js'
 import { CopyWork, gather } from '../databases/work.js'
 import type { EngineName } from '../engines/engine.js'
@@ -42,34 +39,8 @@ export const tenantCreate: Kind<TenantInput, CopyWork> = {
   inputVersion: 1,
   exclusion: 'exclusive',
   open: async (tools, operation) => new CopyWork(operation, await gather(tools, operation.input.databaseId)),
-  steps: [
-    ...copySteps,
-    {
-      ...openAndLook,
-      act: async (work, ...rest) => {
-        const { tenantId } = work.operation.input as TenantInput
-        await Promise.all([openAndLook.act?.(work, ...rest), bindAhead(work, tenantId)])
-      }
-    },
-    {
-      name: 'activate',
-      commit: async (tx, work) => {
-        const { operation, database } = work
-        const { tenantId } = operation.input as TenantInput
-        await recordCopied(tx, work)
-        await setDatabaseState(tx, database.id, 'placed')
-        await place(tx, tenantId, database.id)
-        await setTenantStatus(tx, tenantId, 'active')
-        await settleAhead(tx, database.id)
-        tx.audit(tenantEvent(tenantId, 'tenant.activate'))
-      }
-    }
-  ],
-  failed: async (tx, { input, error }) => {
-    await recordDropped(tx, input.databaseId)
-    await setTenantStatus(tx, input.tenantId, 'failed')
-    tx.audit(tenantEvent(input.tenantId, 'tenant.create.failed', { code: error?.code }))
-  }
+  steps: [...createSteps, { name: 'activate', commit: activate }],
+  failed: forget
 }
 
 interface Wish extends Omit<NewTenant, 'slug'> {
@@ -82,23 +53,26 @@ interface Wish extends Omit<NewTenant, 'slug'> {
 interface Chosen {
   template: KeptTemplate
   plan: KeptPlan
+  filling: Filling | undefined
 }
 
 /**
  * Creates a tenant: active after one catalog transaction when a warm database is there, else made step by step.
+ * With a filling it is made step by step by this process, and active when that is in it.
  * TENANT_EXISTS, SLUG_QUARANTINED, PLAN_NOT_FOUND, TEMPLATE_NOT_FOUND, NO_SERVER leave nothing behind.
  */
 export async function createTenant(
   context: Context,
   asked: NewTenant,
   defaults: { template: string },
-  wait: Wait
+  wait: Wait,
+  filling?: Filling
 ): Promise<TenantOutcome> {
   const slug = parseSlug(asked.slug)
   const template = await currentTemplate(context, asked.template ?? defaults.template)
   const plan = await currentPlan(context, asked.plan ?? template.definition.defaultPlan)
   const wish: Wish = { ...asked, slug, id: uuidv7(), template: template.name, plan: plan.name }
-  const promised = await promise(context, wish, { template, plan }, wait)
+  const promised = await promise(context, wish, { template, plan, filling }, wait)
   const operation =
     wait.wait && promised.status !== 'succeeded' ? await context.operations.follow(promised, wait) : promised
   return { tenant: await mustFind(context.catalog, operation.tenantId ?? wish.id), operation }
@@ -112,11 +86,14 @@ async function promise(context: Context, wish: Wish, chosen: Chosen, wait: Wait)
     if (earlier) return earlier
   }
   try {
-    const claim = await context.operations.claim(wait.wait)
+    // What fills it is on this machine, and nowhere else for sure.
+    const claim = chosen.filling ? context.operations.settings : await context.operations.claim(wait.wait)
     const how = { ...chosen, idempotent, claim }
     const { operation, limits } = await context.catalog.transaction(
       context.actor,
-      async tx => (await fromWarm(tx, context, wish, how)) ?? (await fromTemplate(tx, context, wish, how))
+      async tx =>
+        (chosen.filling ? undefined : await fromWarm(tx, context, wish, how)) ??
+        (await fromTemplate(tx, context, wish, how))
     )
     if (limits && wait.wait) await context.operations.follow(limits, wait)
     return operation
@@ -168,7 +145,7 @@ async function fromWarm(tx: Transaction, context: Context, wish: Wish, how: How)
 
 /** Promises the database; a template that is not built on the chosen server yet is built first. */
 async function fromTemplate(tx: Transaction, context: Context, wish: Wish, how: How): Promise<Promised> {
-  const { template, plan, idempotent, claim } = how
+  const { template, plan, filling, idempotent, claim } = how
   await writeTenant(tx, wish, template, 'creating')
   const engines = Object.keys(template.definition.engines) as EngineName[]
   const server = await chooseServer(
@@ -195,8 +172,8 @@ async function fromTemplate(tx: Transaction, context: Context, wish: Wish, how: 
   })
   await promiseLogins(tx, context.keys, databaseId, names)
   const operation = await startOperation(tx, {
-    kind: tenantCreate,
-    input: { tenantId: wish.id, databaseId, slug: wish.slug },
+    kind: filling?.kind ?? tenantCreate,
+    input: { tenantId: wish.id, databaseId, slug: wish.slug, ...filling?.input },
     subject: `tenant:${wish.id}`,
     tenantId: wish.id,
     newTenant: true,

@@ -1,18 +1,19 @@
 import type { Queryable, Transaction } from '../catalog/catalog.js'
-import { findTenant, lockTenant, type PlacedTenant, type TenantStatus } from '../catalog/tenants.js'
+import { findTenant, lockTenantNamed, type PlacedTenant, type TenantStatus } from '../catalog/tenants.js'
 import { SaasctlError } from '../errors.js'
 import { quoteInput } from '../names.js'
 
 /** The tenant, by slug or id; TENANT_NOT_FOUND says where to look. */
 export async function mustFind(q: Queryable, slugOrId: string): Promise<PlacedTenant> {
   const tenant = await findTenant(q, slugOrId)
-  if (!tenant) {
-    throw new SaasctlError('TENANT_NOT_FOUND', `There is no tenant ${quoteInput(slugOrId)}.`, {
-      hint: 'List them with "saasctl tenant list".'
-    })
-  }
+  if (!tenant) throw notFound(slugOrId)
   return tenant
 }
+
+const notFound = (slugOrId: string) =>
+  new SaasctlError('TENANT_NOT_FOUND', `There is no tenant ${quoteInput(slugOrId)}.`, {
+    hint: 'List them with "saasctl tenant list".'
+  })
 
 /** Finds the tenant and locks its row for this transaction, when it is in one of the states that allow `verb`. */
 export async function lockForChange(
@@ -21,10 +22,10 @@ export async function lockForChange(
   verb: string,
   allowed: TenantStatus[]
 ): Promise<PlacedTenant> {
-  const found = await mustFind(tx, slugOrId)
-  await lockTenant(tx, found.id)
-  // Read again: whoever held the lock before us may have changed it.
-  return inState(await mustFind(tx, found.id), verb, allowed)
+  const id = await lockTenantNamed(tx, slugOrId)
+  if (id === undefined) throw notFound(slugOrId)
+  // Read with the lock held: whoever had it before us may have changed more than this row.
+  return inState(await mustFind(tx, id), verb, allowed)
 }
 
 /** The tenant itself when it is in one of the states that allow `verb`; TENANT_STATE otherwise. */

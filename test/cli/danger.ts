@@ -37,7 +37,7 @@ if (!(await skipWithoutPostgres(t))) {
     for (const words of tries) {
       const { code, stderr } = await run(['tenant', ...words])
       t.equal(code, 2, words.join(' '))
-      t.match(stderr, /→ Add --confirm (acme|globex)\./)
+      t.match(stderr, /→ Add --confirm (acme|globex|acme,globex)\./)
     }
     for (const variable of ['SAASCTL_CONFIRM', 'SAASCTL_NOW', 'SAASCTL_YES', 'SAASCTL_ALL', 'SAASCTL_REVEAL']) {
       const { code } = await run(['tenant', 'delete', 'acme', '--now'], { env: { [variable]: 'acme' } })

@@ -56,6 +56,22 @@ if (!(await skipWithoutPostgres(t))) {
     t.match(await json(['tenant', 'migrate', 'acme']), { tenant: { migration: made.name } })
   })
 
+  t.test('doctor finds nothing that saasctl itself has left undone', async t => {
+    const found = await json<Array<{ code: string; level: string }>>(['doctor'])
+    const ours = found.filter(({ code }) => /^(control|doors|setting|wire)\./.test(code))
+    t.ok(ours.length > 8)
+    t.same(
+      ours.filter(({ level }) => level !== 'ok'),
+      []
+    )
+  })
+
+  t.test('a home that cannot be one is named, with why and what to do', async t => {
+    const { code, stderr } = await run(['tenant', 'list'], { env: { SAASCTL_HOME: '/dev/null' } })
+    t.equal(code, 1)
+    t.match(stderr, /^error: The folder \/dev\/null of the embedded server cannot be used: not a directory\.\n→ /)
+  })
+
   t.test('dev tells where the server is, without a password; stops it; starts it again with its data', async t => {
     const running = await json<{ state: string; port: number }>(['dev', 'status'])
     t.equal(running.state, 'running')

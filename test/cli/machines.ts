@@ -140,7 +140,7 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal((await run(['tenant', 'list'], { env: { SAASCTL_OUTPUT: 'xml' } })).code, 2)
   })
 
-  t.test('tenant list goes page by page, in the order of slugs', async t => {
+  t.test('lists go page by page: tenants in the order of slugs, all else with the newest first', async t => {
     for (const slug of ['bravo', 'charlie']) await json(['tenant', 'create', slug])
     const first = await run(['tenant', 'list', '--limit', '2'])
     t.match(first.stdout, /^acme [^\n]*\nbravo [^\n]*\n$/m)
@@ -151,6 +151,10 @@ if (!(await skipWithoutPostgres(t))) {
       .split('\n')
       .map(line => (JSON.parse(line) as { slug: string }).slug)
     t.strictSame(all, ['acme', 'bravo', 'charlie'])
+    const newest = await run(['operation', 'list', '--limit', '1'])
+    const [, id = ''] = /→ There may be more: --before (\S+)\n/.exec(newest.stderr) ?? []
+    const older = await json<Array<{ id: string }>>(['operation', 'list', '--before', id])
+    t.ok(older.length > 1 && older.every(one => one.id < id), 'the next page begins where this one ended')
   })
 
   t.test('a reader that stops reading is no failure, neither of data nor of messages', async t => {

@@ -70,7 +70,7 @@ if (!(await skipWithoutPostgres(t))) {
       const looked = await asks('\\pset format unaligned\nselect body from notes;')
       t.equal(looked.code, 0, looked.stderr)
       t.match(looked.stdout, /seed/)
-      const write = `\\set ON_ERROR_STOP on\ninsert into notes values (2, 'from the shell');`
+      const write = `insert into notes values (2, 'from the shell');`
       const refused = await asks(write)
       t.equal(refused.code, 1)
       t.match(refused.stderr, /read-only transaction|permission denied/)

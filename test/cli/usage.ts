@@ -48,6 +48,12 @@ t.test('every command explains itself, with an example that it understands', asy
     }
     t.match(command.description(), /^[A-Z].*[^.]$/, 'one line without a full stop')
   }
+  const help = async (...words: string[]) => (await run([...words, '--help'])).stdout
+  t.match(
+    await help('operator', 'create'),
+    /--role <role> [^[]*\[required\]\n.*\[90d\]/,
+    'durations as people write them'
+  )
   t.equal((await run(['help', 'tenant', 'create'])).stdout, (await run(['tenant', 'create', '--help'])).stdout)
 })
 
@@ -109,6 +115,18 @@ t.test('every exit code that the help names is in the table of errors, and no ot
   )
 })
 
+t.test('a list that stops at a limit goes on where one says', async t => {
+  for (const command of leaves) {
+    const flags = command.options.map(({ flags }) => flags.replace(/<.*/, ''))
+    if (!flags.includes('--limit ')) continue
+    t.ok(flags.includes('--before ') || flags.includes('--after '), pathOf(command))
+    t.ok(
+      command.options.some(({ flags }) => flags === '--limit <n>'),
+      'in the same words'
+    )
+  }
+})
+
 t.test('what is misspelt is refused with exit 2, one sentence and the word that was meant', async t => {
   const cases: Array<[args: string[], said: RegExp]> = [
     [['tenat', 'list'], /^error: Unknown command 'tenat'\.\n→ Did you mean "tenant"\?\n$/],
@@ -120,7 +138,11 @@ t.test('what is misspelt is refused with exit 2, one sentence and the word that 
       /^error: Too many arguments for 'create'.*\n→ See "saasctl tenant create --help"\.\n$/
     ],
     [['tenant'], /^error: "saasctl tenant" needs a verb: create, list, .*\.\n→ See "saasctl tenant --help"\.\n$/],
-    [['tenant', 'list', '-o', 'xml'], /Allowed choices are table, json, ndjson\.\n/],
+    [['tenant', 'list', '-o', 'xml'], /Allowed choices are table, json, ndjson\.\n→ See "saasctl --help"\.\n/],
+    [['help', 'tenat'], /^error: Unknown command 'tenat'\.\n/],
+    [['tenant', 'creat', '--help'], /^error: Unknown command 'creat'\.\n→ See "saasctl tenant --help"\.\n$/],
+    [['operation', 'list', '--before', 'yesterday'], /It must be an id, as the list prints it\.\n/],
+    [['tenant', 'list', '--limit', '0'], /It must be at least 1\.\n/],
     [['tenant', 'list', '--timeout', 'soon'], /must be a duration such as 15s, 10m or 7d\.\n/],
     [['tenant', 'list', '-l', 'plan'], /Write it as key=value/],
     [['tenant', 'list', '--status', 'asleep'], /must be one of creating, active/],

@@ -220,11 +220,52 @@ alter role current_user superuser; --" (id int)`,
          execute format('create table t%s (id int primary key)', i); execute format('insert into t%s values (%s)', i, i);
        end loop; end $$`
     )
-    const dumped = await dumpOf(running, planned)
-    t.equal(Object.keys(dumped.facts.rows).length, 1000)
+    const [native, dumped] = [await dumpOf(running, planned), await dumpOf(running, planned, { path: '' })]
+    t.equal(Object.keys(native.facts.rows).length, 1000)
+    t.strictSame(dumped.facts.rows, native.facts.rows, 'whichever way they were dumped')
+    t.equal(dumped.facts.fingerprint, native.facts.fingerprint)
     const restored = await restoreOf(running, dumped)
     t.teardown(() => drop(running, restored))
-    t.strictSame((await lookInto(running, restored)).rows, dumped.facts.rows)
+    t.strictSame((await lookInto(running, restored)).rows, native.facts.rows)
+  })
+
+  await t.test('functions of the tenant’s own, that run while it comes back, keep nothing of it away', async t => {
+    const body = (sql: string) => `language plpgsql as $$ begin ${sql}; end $$`
+    const strange = await made(
+      t,
+      'create table limits (a int)',
+      'insert into limits values (1)',
+      'create table log (at timestamptz)',
+      `create function one() returns int immutable ${body('return 1')}`,
+      `create function highest(n int) returns int immutable ${body('return one() + n')}`,
+      `create function fits(n int) returns boolean ${body('return n < 100 * (select count(*) + 1 from limits)')}`,
+      `create function noted() returns int ${body('insert into log values (now()); return 1')}`,
+      'create domain small as int check (fits(value))',
+      'create table facts (id int check (fits(id)), s small, higher int generated always as (highest(id)) stored)',
+      'insert into facts values (1, 2), (3, 4)',
+      'create index on facts (highest(id))',
+      'create materialized view named as select (select max(a) from limits) + highest(0) as h, fits(5), random() as r, now() as at',
+      'create materialized view writing as select noted()',
+      'create materialized view upon as select * from writing',
+      'create materialized view broken as select 1 / id as x from facts',
+      'create materialized view without as select * from facts with no data',
+      'update facts set id = 0 where id = 1'
+    )
+    for (const dumped of [await dumpOf(running, strange), await dumpOf(running, strange, { path: '' })]) {
+      const restored = await make(running)
+      t.teardown(() => drop(running, restored))
+      const { rows, notes } = await play(running, restored, dumped.bytes, dumped.facts.format)
+      const query = (sql: string) => running.query(restored.names.database, restored.as('owner'), sql)
+      const { fingerprint } = await lookInto(running, restored)
+      t.equal(fingerprint, dumped.facts.fingerprint, dumped.facts.tool)
+      t.match(rows, dumped.facts.rows, 'every row of the dump was taken in')
+      t.strictSame(await query('select count(*)::int from log'), [{ count: 2 }], 'and a view has written one more')
+      t.strictSame(await query('select h from named'), [{ h: 2 }])
+      t.strictSame(await query('select higher from facts where id = 3'), [{ higher: 4 }])
+      t.match(notes, [/^materialized view public\.broken .* is empty: division by zero/])
+      const empty = await query('select relname from pg_class where not relispopulated order by 1')
+      t.strictSame(empty, [{ relname: 'broken' }, { relname: 'without' }])
+    }
   })
 
   const sakila = process.env['SAKILA_DIR'] ?? ''

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { catalogs } from '../../src/engines/postgres/look.js'
 import { uuidv7 } from '../../src/names.js'
 import { Secret } from '../../src/secret.js'
 import { type RunningPostgres, startPostgres } from '../support/postgres-engine.js'
@@ -29,6 +30,11 @@ if (!(await skipWithoutPostgres(t))) {
       t.test('the shell', t => shell(t, running, binaries))
       t.test('secrets', t => secrets(t, running))
       t.test('crashes', t => crashes(t, running))
+      t.test('the system’s tables have the numbers that a look asks for', async t => {
+        const named = Object.keys(catalogs).map(name => `('${name}', 'pg_catalog.${name}'::regclass::oid::int)`)
+        const found = await running.admin(`select * from (values ${named.join(', ')}) as found (name, oid)`)
+        t.strictSame(Object.fromEntries(found.map(({ name, oid }) => [name, oid])), catalogs)
+      })
     })
     t.test(`PostgreSQL ${binaries.version} with TLS`, t => tls(t, binaries))
   }

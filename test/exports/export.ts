@@ -20,11 +20,14 @@ import t, { type Test } from 'tap'
 import { pack } from 'tar-stream'
 import { ZipFile } from 'yazl'
 import { canonical } from '../../src/canonical.js'
+import { findTenant } from '../../src/catalog/tenants.js'
+import { gather } from '../../src/databases/work.js'
 import type { SnapshotTable } from '../../src/engines/snapshot.js'
 import { asSaasctlError } from '../../src/errors.js'
 import { mustFindExport } from '../../src/exports/create.js'
 import { fileNames } from '../../src/exports/datapackage.js'
 import { readPackage } from '../../src/exports/read-bag.js'
+import { schemaAt, schemaBefore } from '../../src/exports/schema.js'
 import { entriesOf } from '../../src/exports/unpack.js'
 import { verifyExport } from '../../src/exports/verify.js'
 import { type ExportWorld, exportWorld, shell } from '../support/export-world.js'
@@ -59,6 +62,9 @@ for (const engine of ['postgres', 'mysql'] as const) {
     await world.tenant('acme')
     await t.test('an export comes back as a new tenant, equal row for row', t => comesBack(t, world))
     await t.test('what was written after the moment is not in it', t => writing(t, world, engine))
+    await t.test('the schema is of the same moment as the rows, or the export is made again', t =>
+      schemaOf(t, world, engine)
+    )
     if (engine === 'mysql') return
     await t.test('coreutils and openssl prove the same as "export verify"', t => byHand(t, world))
     await t.test('any changed, missing or extra file is found, and named', t => tampered(t, world))
@@ -115,6 +121,26 @@ async function writing(t: Test, world: ExportWorld, engine: 'postgres' | 'mysql'
   if (engine === 'postgres')
     t.match((await verifyExport(one.file)).says?.snapshot.position, /^lsn [0-9A-F]+\/[0-9A-F]+ snapshot/)
   await world.inside('acme', 'delete from plain where id >= 1000')
+}
+
+async function schemaOf(t: Test, { saasctl, inside, make }: ExportWorld, engine: 'postgres' | 'mysql') {
+  const { file } = await make('acme', 'proven')
+  const proof = engine === 'mysql' ? 'unchanged' : 'snapshot'
+  t.equal((await verifyExport(file)).says?.snapshot.schema, proof)
+  const { databaseId } = (await findTenant(saasctl.catalog, 'acme')) ?? {}
+  const parts = await gather(saasctl, databaseId ?? '')
+  const { signal } = new AbortController()
+  const before = await schemaBefore(parts)
+  const readonly = await parts.logins.credentials('readonly')
+  const snapshot = await parts.engine.openSnapshot(parts.access, parts.names.database, readonly, { signal })
+  t.teardown(() => snapshot.end())
+  await inside('acme', 'create view late as select 1 as one', 'owner')
+  const found = await schemaAt(parts, snapshot, before, signal).catch(asSaasctlError)
+  if (engine === 'mysql')
+    t.match(found, { code: 'SERVER_BUSY', retryable: true, message: /changed while it was exported/ })
+  else t.notMatch(found, { sql: /late/ })
+  await inside('acme', 'drop view late', 'owner')
+  t.match(await schemaAt(parts, snapshot, before, signal), { proof, sql: /CREATE TABLE/ })
 }
 
 /** The lines stand in the docs, and are run as they stand there. */

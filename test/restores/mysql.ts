@@ -13,7 +13,7 @@ import { cloneTenant, restoreAs } from '../../src/restores/clone.js'
 import { restoreTenant } from '../../src/restores/restore.js'
 import { undoRestore } from '../../src/restores/undo.js'
 import { buildTemplate } from '../../src/templates/build-template.js'
-import { createTenant, type NewTenant } from '../../src/tenants/create.js'
+import { createTenant } from '../../src/tenants/create.js'
 import { loadTenant } from '../../src/tenants/load.js'
 import { mysqlKillStage } from '../support/kill-and-recover.js'
 import { skipWithoutMysql } from '../support/mariadb-server.js'
@@ -106,9 +106,9 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
       const file = join(folder, 'films.tar.gz')
       const wish = { formats: ['jsonl' as const], container: 'tar.gz' as const, masked: false, certificate: null }
       await createExport(saasctl, 'films', { ...wish, target: pathToFileURL(file).href, reason: 'a test' }, wait)
-      const create = async (wish: NewTenant & { template: string }) =>
-        (await createTenant(saasctl, wish, wish, wait)).tenant
-      await importExport(saasctl, { file, slug: 'films-4' }, create, {})
+      await importExport(saasctl, { file, slug: 'films-4' }, (wish, filling) =>
+        createTenant(saasctl, wish, wish, wait, filling)
+      )
       await same('films-4')
     }
   )

@@ -55,6 +55,10 @@ if (!(await skipWithoutPostgres(t))) {
   await t.test('with nothing to do nothing is kept', async t => {
     const plan = await planRollout(saasctl, wish())
     t.match(plan, { id: undefined, targets: 0, waves: [] })
+    await t.rejects(planRollout(saasctl, wish({}, { waves: [{ percent: 50 }, { percent: 10 }, { percent: 100 }] })), {
+      code: 'INVALID_INPUT',
+      message: 'The wave to 10% does not go beyond the one to 50%.'
+    })
   })
 
   await t.test('a plan says whom and what, and a start does it wave by wave', async t => {

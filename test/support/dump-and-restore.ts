@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import type { Dump, DumpFacts, MakeDump } from '../../src/engines/dump.js'
+import type { Dump, DumpFacts, MakeDump, Played } from '../../src/engines/dump.js'
 import { fence, inside, make, type Planned, type RunningEngine } from './real-engines.js'
 
 /** A dump that was read to its end. */
@@ -39,7 +39,7 @@ export async function restoreOf(
   return target
 }
 
-export async function play(running: RunningEngine, into: Planned, bytes: Buffer, format: string): Promise<void> {
+export async function play(running: RunningEngine, into: Planned, bytes: Buffer, format: string): Promise<Played> {
   const session = await running.engine.enter(running.access, fence())
   try {
     // In pieces of a size that no boundary of the format has.
@@ -47,7 +47,7 @@ export async function play(running: RunningEngine, into: Planned, bytes: Buffer,
       bytes.subarray(index * 7777, (index + 1) * 7777)
     )
     const stream = Readable.from(pieces, { objectMode: false })
-    await session.restore(into.names, into.as('owner'), stream, { format, path: '', signal: neverAborted() })
+    return await session.restore(into.names, into.as('owner'), stream, { format, path: '', signal: neverAborted() })
   } finally {
     await session.end()
   }

@@ -71,11 +71,8 @@ export async function exportWorld(engine: EngineName): Promise<ExportWorld | und
       return { id, file: there === null ? join(fileURLToPath(store ?? ''), object ?? '') : fileURLToPath(there) }
     },
     bringBack: (file, slug) =>
-      importExport(
-        saasctl,
-        { file, slug },
-        async wish => (await createTenant(saasctl, wish, wish, { wait: true })).tenant,
-        {}
+      importExport(saasctl, { file, slug }, (wish, filling) =>
+        createTenant(saasctl, wish, wish, { wait: true }, filling)
       ),
     close: async () => {
       await plane.close()

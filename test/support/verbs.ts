@@ -154,11 +154,8 @@ export const verbs = {
       { wait: true, onProgress }
     ),
   import: (saasctl, argument, onProgress) =>
-    importExport(
-      saasctl,
-      { file: String(argument['file']), slug: slugOf(argument) },
-      async wish => (await createTenant(saasctl, wish, wish, { wait: true })).tenant,
-      { onProgress }
+    importExport(saasctl, { file: String(argument['file']), slug: slugOf(argument) }, (wish, filling) =>
+      createTenant(saasctl, wish, wish, { wait: true, onProgress }, filling)
     ),
   'back-up-catalog': (saasctl, _argument, onProgress) => backupCatalog(saasctl, { wait: true, keep: 2, onProgress }),
   bind: (saasctl, _argument, onProgress) => bindAll(saasctl, { wait: true, onProgress }),

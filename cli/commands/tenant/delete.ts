@@ -45,7 +45,7 @@ async function deleteTenants(session: Session, options: Options, slugs: string[]
   if (options.dryRun) return printSteps(session, options.now ? 'tenant.purge' : 'tenant.delete', chosen)
   const forGood = options.now === true || (options.grace ?? shortGraceMs) < shortGraceMs
   for (const slug of forGood ? chosen : []) {
-    await confirmLoss(lossOf(slug, options.backup), slug, options.confirm ?? [])
+    await confirmLoss(lossOf(slug, options.backup), slug, options.confirm ?? [], chosen)
   }
   await (options.now ? purge(session, chosen, options) : softDelete(session, chosen, options))
 }

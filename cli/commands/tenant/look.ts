@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { count, notEmpty } from '../../flags.js'
+import { counted, notEmpty } from '../../flags.js'
 import { verb } from '../../help.js'
 import { filterFlags, type SelectorFlags, selectorOf, tenantPages } from '../../selector.js'
 import { type Session, withSaasctl } from '../../session.js'
@@ -23,7 +23,7 @@ export function addLook(noun: Command): void {
   filterFlags(list)
     .option('--plan <name>', 'tenants on this plan', notEmpty)
     .option('--template <name>', 'tenants made from this template', notEmpty)
-    .option('--limit <n>', 'at most so many; 1000 unless with -o ndjson', count)
+    .option('--limit <n>', 'at most so many; 1000 unless with -o ndjson', counted)
     .option('--after <slug>', 'begin after this slug')
     .action(withSaasctl(listTenants))
   verb(noun, 'show <slug>', 'Show one tenant, by slug or id', ['tenant show acme', 'tenant show acme -o json'])

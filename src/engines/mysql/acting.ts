@@ -69,10 +69,11 @@ export class MysqlActingSession implements ActingSession {
   }
 
   async restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions) {
-    await this.#fenced(async () => {
+    return await this.#fenced(async () => {
       const inside = await this.#open({ database: names.database, as: owner })
       try {
         await restore(inside, names, stream, options)
+        return { rows: {}, notes: [] }
       } finally {
         // Its settings are the script's.
         inside.destroy()
@@ -100,8 +101,8 @@ export class MysqlActingSession implements ActingSession {
     return this.#fenced(() => closeLogins(this.#session, names, roles, graceMs))
   }
 
-  sealDatabase(names: DatabaseNames) {
-    return this.#fenced(() => sealDatabase(this.#session, names))
+  sealDatabase(names: DatabaseNames, graceMs = 0) {
+    return this.#fenced(() => sealDatabase(this.#session, names, graceMs))
   }
 
   unsealDatabase(names: DatabaseNames) {

@@ -6,7 +6,7 @@ import { recordsOf } from './names.js'
 import { account, all, id } from './quote.js'
 import { appVerbs, ownerVerbs, readonlyVerbs } from './recipe.js'
 import type { Session } from './session.js'
-import { endLateSessions, inDatabases, ofLogins } from './terminate.js'
+import { endLateSessions, inDatabases, ofLogins, sessionsGone } from './terminate.js'
 
 /**
  * Makes the database, empty and closed: nobody has a right to it. There are no templates here; `furnishDatabase` plays
@@ -25,8 +25,9 @@ export async function guardDatabase(session: Session, names: DatabaseNames): Pro
 }
 
 /** Closes the database: takes every right from its logins, then ends who is inside. An absent one is as closed as can be. */
-export async function sealDatabase(session: Session, names: DatabaseNames): Promise<void> {
+export async function sealDatabase(session: Session, names: DatabaseNames, graceMs = 0): Promise<void> {
   await revoke(session, names)
+  await sessionsGone(session, ofLogins(Object.values(names.logins)), graceMs)
   await endLateSessions(session, inDatabases([names.database, recordsOf(names.database)]))
   await endLateSessions(session, ofLogins(Object.values(names.logins)))
 }

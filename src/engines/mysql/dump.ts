@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import { SaasctlError } from '../../errors.js'
 import { authorityFile } from '../authority-file.js'
 import { startTool } from '../child.js'
@@ -7,10 +9,13 @@ import { toolFailed, toolStream } from '../tool-stream.js'
 import { connect } from './connect.js'
 import { CountedRows } from './count-rows.js'
 import { scrub } from './errors.js'
+import { withExactRows } from './exact-rows.js'
 import { fingerprintOf } from './fingerprint.js'
 import type { Flavour } from './flavour.js'
 import { applied } from './ledger.js'
+import { openMoment } from './moment.js'
 import { ScriptStatements } from './script-statements.js'
+import type { Session } from './session.js'
 import { findDumpTool } from './tools.js'
 
 /** What mysqldump writes, behind one line of ours. */
@@ -25,8 +30,8 @@ export interface ScriptHead {
 export const HEAD_MARK = '-- saasctl '
 
 /**
- * Dumps a database with the flavour's own tool as its owner. Rows are of one moment, and counted as they pass; the schema
- * has no snapshot here, so that a dump in which it changed is refused.
+ * Dumps a database with the flavour's own tool as its owner; where it has a FLOAT, the rows are read by us, all of them in
+ * one moment. Rows are counted as they pass; the schema has no snapshot here, so that a dump in which it changed is refused.
  */
 export async function dump(
   server: ServerAddress,
@@ -38,9 +43,13 @@ export async function dump(
   const look = () => lookAt(server, database, owner)
   const before = await look()
   const tool = await findDumpTool(path, before.flavour, before.version)
+  const reader = { signal, programName: 'saasctl/dump' }
+  const moment = before.floats ? await openMoment(server, database, owner, reader) : null
   const authority = await authorityFile(server.tls.ca)
-  const args = [...wayTo(server, owner.login, before.flavour, authority.path), ...OPTIONS[before.flavour], database]
+  const options = moment ? [...OPTIONS[before.flavour], '--no-data'] : OPTIONS[before.flavour]
+  const args = [...wayTo(server, owner.login, before.flavour, authority.path), ...options, database]
   const child = startTool(tool.path, args, { MYSQL_PWD: owner.password.reveal() })
+  const output = moment ? Readable.from(withExactRows(child.output, moment), { objectMode: false }) : child.output
   const statements = new ScriptStatements()
   const counted = new CountedRows()
   const count = (chunk: Buffer) => {
@@ -50,22 +59,28 @@ export async function dump(
   const whole = async (): Promise<DumpFacts> => {
     const ended = await child.ended
     if (!ended.ok) throw toolFailed(name, database, scrub(ended.said))
+    if (moment) await finished(output)
     const after = await look()
     if (after.fingerprint !== before.fingerprint || after.head !== before.head) throw changed(database)
     for (const statement of statements.end().statements) counted.look(statement)
     const { version: serverVersion, fingerprint, migrations } = before
-    return { format: SCRIPT, tool: name, serverVersion, rows: counted.rows, fingerprint, migrations }
+    const by = moment ? `${name}, rows by saasctl` : name
+    return { format: SCRIPT, tool: by, serverVersion, rows: counted.rows, fingerprint, migrations }
   }
   return toolStream({
     format: SCRIPT,
     compressed: false,
     database,
-    child,
+    child: { ...child, output },
     facts: whole(),
     signal,
     head: before.head,
     look: count,
-    over: () => void child.ended.then(authority.remove)
+    over: () => {
+      if (moment) output.destroy()
+      moment?.end()
+      void child.ended.then(authority.remove)
+    }
   })
 }
 
@@ -76,10 +91,20 @@ async function lookAt(server: ServerAddress, database: string, owner: Credential
     const fingerprint = await fingerprintOf(session)
     const migrations = await applied(session)
     const head = headLine(database, migrations)
-    return { flavour: session.flavour, version: session.version, fingerprint, migrations, head }
+    const floats = await hasFloats(session)
+    return { flavour: session.flavour, version: session.version, fingerprint, migrations, head, floats }
   } finally {
     session.leave()
   }
+}
+
+async function hasFloats(session: Session): Promise<boolean> {
+  const found = await session.rows(
+    `SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND DATA_TYPE = 'float'
+       AND COALESCE(GENERATION_EXPRESSION, '') = '' LIMIT 1`,
+    [session.place.database]
+  )
+  return found.length > 0
 }
 
 function headLine(database: string, migrations: AppliedMigration[]): string {

@@ -30,12 +30,18 @@ export class ScriptStatements {
 
   /** The statements that this piece completes, without what ends them. */
   push(chunk: Buffer): Buffer[] {
+    return this.take(chunk).map(({ sql }) => sql)
+  }
+
+  /** The same, each with what ended it. */
+  take(chunk: Buffer): Array<{ sql: Buffer; mark: ';' | ';;' }> {
     this.#append(chunk)
-    const found: Buffer[] = []
+    const found: Array<{ sql: Buffer; mark: ';' | ';;' }> = []
     for (let end = this.#next(); end >= 0; end = this.#next()) {
-      const statement = this.#held.subarray(0, end)
-      this.#cut(end + (this.#doubled ? 2 : 1))
-      if (!isBlank(statement)) found.push(statement)
+      const sql = this.#held.subarray(0, end)
+      const mark = this.#doubled ? ';;' : ';'
+      this.#cut(end + mark.length)
+      if (!isBlank(sql)) found.push({ sql, mark })
     }
     return found
   }

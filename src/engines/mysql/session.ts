@@ -1,7 +1,8 @@
-import type { Connection, ResultSetHeader, RowDataPacket } from 'mysql2'
+import type { Connection, QueryOptions, ResultSetHeader, RowDataPacket } from 'mysql2'
 import { SaasctlError } from '../../errors.js'
 import { type Place, translate } from './errors.js'
 import type { Flavour } from './flavour.js'
+import { readAll } from './read-all.js'
 
 /** How long a question may be without an answer before somebody looks whether the server still works on it. */
 const SILENCE_MS = 10_000
@@ -30,7 +31,7 @@ export class Session {
   readonly encrypted: boolean
   readonly #connection: Connection
   readonly #isAlive: () => Promise<boolean>
-  readonly #whenDestroyed = new Set<() => void>()
+  readonly #whenLost = new Set<() => void>()
   #lost = false
   #inTransaction = false
 
@@ -46,12 +47,8 @@ export class Session {
     // MariaDB up to 10 puts 5.5.5- in front, for replicas that know no two-digit version.
     this.version = /\d+(?:\.\d+)+/.exec(greeting.replace(/^5\.5\.5-/, ''))?.[0] ?? ''
     // Without a listener, a connection that breaks while idle ends the whole process.
-    connection.on('error', () => {
-      this.#lost = true
-    })
-    connection.on('end', () => {
-      this.#lost = true
-    })
+    connection.on('error', () => this.#lose())
+    connection.on('end', () => this.#lose())
   }
 
   get major(): number {
@@ -83,41 +80,30 @@ export class Session {
     maxRows: number,
     take: (rows: Row[]) => Promise<void>
   ): Promise<{ rows: number; cut: boolean }> {
-    let batch: Row[] = []
     let rows = 0
     try {
-      for await (const row of this.#connection.query(sql).stream({ highWaterMark: BATCH })) {
-        if (rows === maxRows) {
+      for await (const batch of this.#batches<Row>({ sql })) {
+        const room = maxRows - rows
+        rows += Math.min(batch.length, room)
+        if (batch.length <= room) await take(batch)
+        else {
           this.destroy()
-          await take(batch)
+          await take(batch.slice(0, room))
           return { rows, cut: true }
         }
-        rows += 1
-        batch.push(row as Row)
-        if (batch.length < BATCH) continue
-        await take(batch)
-        batch = []
       }
     } catch (error) {
       throw error instanceof SaasctlError ? error : translate(error, this.place)
     }
-    await take(batch)
     return { rows, cut: false }
   }
 
-  /** Rows as they come, each an array of the server's own bytes, no faster than they are taken. */
-  async *raw(sql: string): AsyncGenerator<Array<Buffer | null>> {
-    const stream = this.#connection.query({ sql, rowsAsArray: true, typeCast: false }).stream({ highWaterMark: BATCH })
-    // A destroyed connection of this driver never answers.
-    const broken = () => stream.destroy(Object.assign(new Error('The connection broke'), { code: 'ECONNRESET' }))
-    this.#whenDestroyed.add(broken)
-    if (this.#lost) broken()
+  /** Rows as they come, in batches of any length, each an array of the server's own bytes, no faster than they are taken. */
+  async *raw(sql: string): AsyncGenerator<Array<Array<Buffer | null>>> {
     try {
-      yield* stream as AsyncIterable<Array<Buffer | null>>
+      yield* this.#batches<Array<Buffer | null>>({ sql, rowsAsArray: true, typeCast: false })
     } catch (error) {
       throw translate(error, this.place)
-    } finally {
-      this.#whenDestroyed.delete(broken)
     }
   }
 
@@ -146,9 +132,26 @@ export class Session {
   }
 
   destroy(): void {
-    this.#lost = true
     this.#connection.destroy()
-    for (const broken of this.#whenDestroyed) broken()
+    this.#lose()
+  }
+
+  #lose(): void {
+    this.#lost = true
+    for (const broken of this.#whenLost) broken()
+  }
+
+  /** A row at a time would be a promise or two each. Of a connection that broke, this driver tells a reader nothing. */
+  async *#batches<Row>(query: QueryOptions): AsyncGenerator<Row[]> {
+    const stream = this.#connection.query(query).stream({ highWaterMark: BATCH })
+    const broken = () => stream.destroy(Object.assign(new Error('The connection broke'), { code: 'ECONNRESET' }))
+    this.#whenLost.add(broken)
+    if (this.#lost) broken()
+    try {
+      yield* readAll<Row>(stream)
+    } finally {
+      this.#whenLost.delete(broken)
+    }
   }
 
   async #query(sql: string, values: unknown[]): Promise<RowDataPacket[] | ResultSetHeader> {

@@ -71,10 +71,10 @@ export class PostgresActingSession implements ActingSession {
   }
 
   async restore(names: DatabaseNames, owner: Credentials, stream: Readable, options: RestoreOptions) {
-    await this.#fenced(async () => {
+    return await this.#fenced(async () => {
       const inside = await this.#inside(names, owner)
       try {
-        await restore(inside, names, stream, options, () => letOwnerHaveApps(this.#session, names))
+        return await restore(inside, names, stream, options, () => letOwnerHaveApps(this.#session, names))
       } finally {
         await inside.end()
       }
@@ -101,8 +101,8 @@ export class PostgresActingSession implements ActingSession {
     return this.#fenced(() => closeLogins(this.#session, names, roles, graceMs))
   }
 
-  sealDatabase(names: DatabaseNames) {
-    return this.#fenced(() => sealDatabase(this.#session, names))
+  sealDatabase(names: DatabaseNames, graceMs = 0) {
+    return this.#fenced(() => sealDatabase(this.#session, names, graceMs))
   }
 
   unsealDatabase(names: DatabaseNames) {

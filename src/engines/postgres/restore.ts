@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { SaasctlError } from '../../errors.js'
-import type { RestoreOptions } from '../dump.js'
+import type { Played, RestoreOptions } from '../dump.js'
 import type { DatabaseNames } from '../engine.js'
 import { playArchive } from './archive/play.js'
 import { CUSTOM } from './format.js'
@@ -18,7 +18,7 @@ export async function restore(
   stream: Readable,
   { format, signal }: RestoreOptions,
   lend: () => Promise<void>
-): Promise<void> {
+): Promise<Played> {
   if (format !== CUSTOM) {
     throw new SaasctlError('INVALID_INPUT', `A dump in the format "${format}" cannot be restored to PostgreSQL.`, {
       hint: 'Restore it on a server of the kind that it was made on, with the version of saasctl that made it.'
@@ -28,7 +28,7 @@ export async function restore(
   const abort = () => session.destroy()
   signal.addEventListener('abort', abort, { once: true })
   try {
-    await playArchive(session, names, stream, lend)
+    return await playArchive(session, names, stream, lend)
   } finally {
     signal.removeEventListener('abort', abort)
     stream.destroy()

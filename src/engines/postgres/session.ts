@@ -74,6 +74,17 @@ export class Session {
     }
   }
 
+  /** One message of several questions, without parameters: the rows of each, as what stands in their columns. */
+  async values(sql: string): Promise<unknown[][][]> {
+    try {
+      // The driver gives several results for several statements, and does not say so in its types.
+      const answers: unknown = await this.#inTurn(() => this.#client.query({ text: sql, rowMode: 'array' }))
+      return (answers as Array<pg.QueryArrayResult<unknown[]>>).map(({ rows }) => rows)
+    } catch (error) {
+      throw this.#translated(error)
+    }
+  }
+
   /** One message of one or several statements, without parameters: several are one transaction unless they say otherwise. */
   async run(sql: string): Promise<void> {
     try {
@@ -86,11 +97,13 @@ export class Session {
     }
   }
 
-  /** One COPY … FROM STDIN with the rows that the stream gives; its error is the news when it fails. */
-  async copyIn(sql: string, rows: Readable): Promise<void> {
+  /** One COPY … FROM STDIN with the rows that the stream gives; how many they were. Its error is the news when it fails. */
+  async copyIn(sql: string, rows: Readable): Promise<number> {
     const { from } = await import('pg-copy-streams')
     try {
-      await this.#watched(pipeline(rows, this.#client.query(from(sql))))
+      const copy = this.#client.query(from(sql))
+      await this.#watched(pipeline(rows, copy))
+      return copy.rowCount
     } catch (error) {
       throw this.#translated(error)
     }

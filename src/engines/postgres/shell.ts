@@ -10,7 +10,8 @@ export function shell(
   const { host, port, tls } = server
   return {
     programs: ['psql'],
-    args: [],
+    // From a pipe it would go on behind an error, and end as if all were well. Whoever types is asked for the next line.
+    args: ['--set=ON_ERROR_STOP=1'],
     env: {
       PGHOST: host,
       PGPORT: String(port),

@@ -3,43 +3,27 @@ import { SaasctlError } from '../../../errors.js'
 import type { Credentials, ServerAddress } from '../../engine.js'
 import type { Lines, Snapshot, SnapshotOptions } from '../../snapshot.js'
 import { exportedColumns, rowWriter, type Value } from '../../write-rows.js'
-import { connect } from '../connect.js'
+import { openMoment } from '../moment.js'
 import { id } from '../quote.js'
 import type { Session } from '../session.js'
-import { describeTables, isTransactional, type MysqlColumn, type MysqlTable } from './describe.js'
+import { isTransactional, type MysqlColumn, type MysqlTable } from './describe.js'
 
 /** What is written at once; a row of its own is as long as it is. */
 const PIECE = 256 * 1024
 
-/** Opens the moment: a transaction that reads only. Each table is looked at once, which keeps others from changing its form. */
+/** Opens the moment of an export, as the read-only login. */
 export async function openSnapshot(
   server: ServerAddress,
   database: string,
   as: Credentials,
   { signal }: SnapshotOptions
 ): Promise<Snapshot> {
-  signal.throwIfAborted()
-  const session = await connect(server, { database, as, programName: 'saasctl/export' })
-  const abort = () => session.destroy()
-  signal.addEventListener('abort', abort, { once: true })
-  const end = async () => {
-    signal.removeEventListener('abort', abort)
-    session.destroy()
-  }
+  const { session, at, tables, end } = await openMoment(server, database, as, { signal, programName: 'saasctl/export' })
   try {
-    // A receiver may be slower than the minute that a server waits by itself.
-    await session.run(`SET SESSION net_write_timeout = 3600, SESSION wait_timeout = 28800
-      /*M!100108 , SESSION max_statement_time = 0 */ /*!80000 , SESSION max_execution_time = 0 */`)
-    await session.run('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ')
-    await session.run('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
-    const [now] = await session.rows<{ at: Date }>('SELECT UTC_TIMESTAMP(3) AS at')
-    const position = await positionOf(session)
-    const tables = await describeTables(session)
-    for (const { name } of tables) await session.rows(`SELECT 1 FROM ${id(name)} LIMIT 0`)
     return {
-      position,
+      position: await positionOf(session),
       handle: null,
-      at: now?.at ?? new Date(),
+      at,
       serverVersion: session.version,
       tables,
       missing: tables
@@ -50,10 +34,10 @@ export async function openSnapshot(
         const columns = exportedColumns(table.columns, masking) as MysqlColumn[]
         return linesOf(session, table as MysqlTable, columns, rowWriter(columns, format, masking))
       },
-      end
+      end: async () => end()
     }
   } catch (error) {
-    await end()
+    end()
     signal.throwIfAborted()
     throw error
   }
@@ -103,16 +87,18 @@ function linesOf(
     let text = ''
     // The driver writes a program with the names of the columns in it, and never answers when one has a line break.
     const list = columns.map((column, index) => `${selected(column)} AS c${index}`).join(', ')
-    for await (const row of session.raw(`SELECT ${list} FROM ${id(table.name)}`)) {
-      const values = readers.map((reader, index) => {
-        const value = row[index]
-        return value ? reader(value) : null
-      })
-      text += write(values)
-      rows += 1
-      if (text.length < PIECE) continue
-      yield Buffer.from(text)
-      text = ''
+    for await (const batch of session.raw(`SELECT ${list} FROM ${id(table.name)}`)) {
+      for (const row of batch) {
+        const values = readers.map((reader, index) => {
+          const value = row[index]
+          return value ? reader(value) : null
+        })
+        text += write(values)
+        rows += 1
+        if (text.length < PIECE) continue
+        yield Buffer.from(text)
+        text = ''
+      }
     }
     if (text !== '') yield Buffer.from(text)
   }
@@ -120,7 +106,7 @@ function linesOf(
 }
 
 /** A FLOAT prints six digits only; as a DOUBLE it prints all that it has. Bits are written out as 0 and 1. */
-function selected({ name, base, bits }: MysqlColumn): string {
+export function selected({ name, base, bits }: MysqlColumn): string {
   if (base === 'float') return `CAST(${id(name)} AS DOUBLE)`
   return base === 'bit' ? `LPAD(BIN(${id(name)}), ${bits}, '0')` : id(name)
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { Played } from '../../dump.js'
 import type { DatabaseNames } from '../../engine.js'
 import { id, literal } from '../quote.js'
 import type { Session } from '../session.js'
@@ -7,6 +8,7 @@ import { Blocks } from './blocks.js'
 import { Bytes } from './bytes.js'
 import { type Entry, type Head, readHead } from './head.js'
 import { LargeObjects } from './large-objects.js'
+import { type Definition, OwnCode } from './own-code.js'
 
 /**
  * Plays an archive of pg_dump in one transaction, as pg_restore does with `--single-transaction`, and does three things that
@@ -18,7 +20,7 @@ export async function playArchive(
   names: DatabaseNames,
   stream: Readable,
   lend: () => Promise<void>
-): Promise<void> {
+): Promise<Played> {
   const bytes = new Bytes(stream)
   const head = await bytes.parse(readHead)
   const roles = new Roles(head, names)
@@ -26,7 +28,9 @@ export async function playArchive(
   const player = new Player(session, roles, head, new Blocks(bytes, head))
   await session.run(`BEGIN; ${settings}; ${bare(names, head)}`)
   await player.play()
+  const played = await player.played()
   await session.run('COMMIT')
+  return played
 }
 
 /** What pg_restore sets. No trigger or function of the dump is run by it, but for what an index or a check computes. */
@@ -67,9 +71,14 @@ class Player {
   readonly #head: Head
   readonly #blocks: Blocks
   readonly #largeObjects: LargeObjects
+  readonly #own: OwnCode
+  readonly #taken: Array<{ schema: string | null; tag: string; rows: number }> = []
+  readonly #notes: string[] = []
   /** Tables that hold rows themselves: what is partitioned hands them on. */
   readonly #made: ReadonlySet<string>
   #accessMethod = ''
+  /** Not sent yet: a message for each of a hundred statements took longer than what they do. */
+  readonly #unsaid: Definition[] = []
 
   constructor(session: Session, roles: Roles, head: Head, blocks: Blocks) {
     this.#session = session
@@ -77,6 +86,7 @@ class Player {
     this.#head = head
     this.#blocks = blocks
     this.#largeObjects = new LargeObjects(session, head.entries)
+    this.#own = new OwnCode(session)
     const made = head.entries.filter(
       entry => entry.kind === 'TABLE' && isPlayed(entry) && !PARTITIONED.test(entry.definition)
     )
@@ -90,13 +100,28 @@ class Player {
     for (const pass of [1, 2]) {
       for (const entry of entries.filter(entry => passOf(entry) === pass && isPlayed(entry))) await this.#define(entry)
     }
+    await this.#say()
   }
 
   async #main(entry: Entry): Promise<void> {
     if (!isPlayed(entry)) return entry.hasData ? await this.#blocks.skip(entry) : undefined
     if (!entry.hasData) return await this.#define(entry)
+    await this.#say()
     if (entry.copy === null) return await this.#largeObjects.fill(this.#blocks.largeObjects(entry))
-    await this.#session.copyIn(this.#frozen(entry, entry.copy), await this.#blocks.rows(entry))
+    await this.#own.usualPath()
+    const rows = await this.#session.copyIn(this.#frozen(entry, entry.copy), await this.#blocks.rows(entry))
+    this.#taken.push({ schema: entry.schema, tag: entry.tag, rows })
+  }
+
+  /** Under the names that tables are counted by. */
+  async played(): Promise<Played> {
+    await this.#own.barePath()
+    const named = await this.#session.rows<{ name: string; rows: string }>(
+      `SELECT pg_catalog.format('%I.%I', t ->> 0, t ->> 1) AS name, t ->> 2 AS rows
+       FROM pg_catalog.jsonb_array_elements($1::pg_catalog.jsonb) AS t`,
+      [JSON.stringify(this.#taken.map(({ schema, tag, rows }) => [schema, tag, rows]))]
+    )
+    return { rows: Object.fromEntries(named.map(({ name, rows }) => [name, Number(rows)])), notes: this.#notes }
   }
 
   /**
@@ -108,12 +133,29 @@ class Player {
   }
 
   async #define(entry: Entry): Promise<void> {
-    await this.#useAccessMethod(entry)
+    this.#useAccessMethod(entry)
     const statements = this.#largeObjects.statements(entry) ?? [this.#roles.definition(entry)]
     const owner = this.#roles.owner(entry)
     if (owner !== undefined) statements.push(...this.#owned(entry).map(what => `ALTER ${what} OWNER TO ${id(owner)}`))
-    const text = statements.join(';\n')
-    if (text.trim() !== '') await this.#session.run(text)
+    const said = statements.filter(text => text.trim() !== '')
+    if (entry.kind === 'MATERIALIZED VIEW DATA') {
+      await this.#say()
+      return await this.#refresh(entry, said.join('\n;\n'))
+    }
+    const computed = COMPUTED.includes(entry.kind)
+    this.#unsaid.push(...said.map(text => ({ text, computed })))
+    // How a message is read is settled before its first statement is run.
+    if (SETTLES.includes(entry.kind) || this.#unsaid.length >= TOGETHER) await this.#say()
+  }
+
+  async #say(): Promise<void> {
+    await this.#own.define(this.#unsaid.splice(0))
+  }
+
+  async #refresh({ schema, tag }: Entry, text: string): Promise<void> {
+    const said = await this.#own.refresh(text)
+    if (said === undefined) return
+    this.#notes.push(`materialized view ${schema}.${tag} could not be computed and is empty: ${said}`)
   }
 
   /** What an entry made, as ALTER names it. */
@@ -123,20 +165,29 @@ class Player {
     return OWNED.includes(entry.kind) ? [entry.drop.replace(/^DROP /, '').replace(/;\s*$/, '')] : []
   }
 
-  async #useAccessMethod({ accessMethod }: Entry): Promise<void> {
+  #useAccessMethod({ accessMethod }: Entry): void {
     if (!accessMethod || accessMethod === this.#accessMethod) return
-    await this.#session.run(`SET LOCAL default_table_access_method = ${literal(accessMethod)}`)
+    this.#unsaid.push({ text: `SET LOCAL default_table_access_method = ${literal(accessMethod)}`, computed: false })
     this.#accessMethod = accessMethod
   }
 }
 
 const nameOf = (schema: string | null, tag: string) => JSON.stringify([schema, tag])
 
+/** What says how text is to be read. */
+const SETTLES = ['ENCODING', 'STDSTRINGS']
+
+/** So many statements in a message: with a thousand tables it is still a small one. */
+const TOGETHER = 50
+
 /** A word of it may stand in a default or a comment too: then the table is filled as ever. */
 const PARTITIONED = /\bPARTITION BY\b/
 
 /** As every pg_dump ends the statement. */
 const FROM_STDIN = / FROM stdin;\n$/
+
+/** Kinds that compute from the rows that are there when they are made. */
+const COMPUTED = ['CHECK CONSTRAINT', 'CONSTRAINT', 'INDEX']
 
 /** Kinds that have an owner of their own; a sequence of a column's goes with its table. */
 const OWNED = [

@@ -1,4 +1,11 @@
-import { CSV_NULL, type LineFormat, type Masking, REDACTED, type SnapshotColumn } from '../../snapshot.js'
+import {
+  CSV_NULL,
+  type LineFormat,
+  type Masking,
+  REDACTED,
+  type SnapshotColumn,
+  type ValueForm
+} from '../../snapshot.js'
 import { exportedColumns, rowWriter, type Value } from '../../write-rows.js'
 import { id, literal } from '../quote.js'
 import { nameOf, type PostgresTable } from './describe.js'
@@ -16,22 +23,35 @@ export interface Copy {
  */
 export function copyOf(table: PostgresTable, format: LineFormat, masking: Masking): Copy {
   const columns = exportedColumns(table.columns, masking)
-  const hashed = columns.some(({ name }) => ruleOf(name, masking) === 'hash')
-  const asJson = format === 'jsonl' && !hashed
-  const shown = columns.map(column => {
-    const redacted = !hashed && ruleOf(column.name, masking) === 'redact'
-    return `${redacted ? redaction(column) : shownAs(column, asJson)} AS ${id(column.name)}`
-  })
-  const select = `SELECT ${shown.join(', ')} FROM ${table.partitioned ? '' : 'ONLY '}${nameOf(table)}`
-  if (hashed) {
+  const from = `FROM ${table.partitioned ? '' : 'ONLY '}${nameOf(table)}`
+  if (columns.some(({ name }) => ruleOf(name, masking) === 'hash')) {
     const write = rowWriter(columns, format, masking)
-    return { sql: `COPY (${select}) TO STDOUT`, rewrite: line => write(valuesOf(line)) }
+    return {
+      sql: `COPY (SELECT ${columns.map(plain).join(', ')} ${from}) TO STDOUT`,
+      rewrite: line => write(valuesOf(line))
+    }
   }
-  if (format === 'csv') return { sql: `COPY (${select}) TO STDOUT (FORMAT csv, NULL ${literal(CSV_NULL)})` }
-  // In JSON no character below U+0020 stands as it is, so nothing is ever quoted. "x.*", for a column may be called x.
-  return {
-    sql: `COPY (SELECT pg_catalog.row_to_json(x.*) FROM (${select}) x) TO STDOUT (FORMAT csv, DELIMITER E'\\x01', QUOTE E'\\x02')`
+  const hidden = ({ name }: SnapshotColumn) => ruleOf(name, masking) === 'redact'
+  if (format === 'csv') {
+    const shown = columns.map(column => (hidden(column) ? redaction(column) : plain(column)))
+    return { sql: `COPY (SELECT ${shown.join(', ')} ${from}) TO STDOUT (FORMAT csv, NULL ${literal(CSV_NULL)})` }
   }
+  const members = columns.map((column, index) => {
+    const head = literal(`${index === 0 ? '{' : ','}${JSON.stringify(column.name)}:`)
+    return `${head}, ${hidden(column) ? inJson({ ...column, form: 'text' }, redaction(column)) : inJson(column, plain(column))}`
+  })
+  const line = columns.length === 0 ? `'{}'` : joined([...members, `'}'`])
+  // In JSON no character below U+0020 stands as it is, so nothing is ever quoted.
+  return { sql: `COPY (SELECT ${line} ${from}) TO STDOUT (FORMAT csv, DELIMITER E'\\x01', QUOTE E'\\x02')` }
+}
+
+/** A call takes a hundred arguments, of which a column is two. One `concat` of many is faster than `row_to_json` by two fifths. */
+function joined(parts: readonly string[]): string {
+  if (parts.length <= 45) return `pg_catalog.concat(${parts.join(', ')})`
+  const groups = Array.from({ length: Math.ceil(parts.length / 45) }, (_, index) =>
+    joined(parts.slice(index * 45, (index + 1) * 45))
+  )
+  return joined(groups)
 }
 
 function ruleOf(name: string, { rules }: Masking) {
@@ -45,12 +65,23 @@ function redaction({ name }: SnapshotColumn): string {
 /** What keeps its blanks at the end only as what it is. */
 const TEXT = /^(?:text|character(?: varying)?(?:\(\d+\))?)$/
 
+/** Forms whose text is what the server sends anyway; of others it may differ, as a boolean's and an address's do. */
+const AS_SENT: readonly ValueForm[] = ['integer', 'bigint', 'decimal', 'float', 'date', 'timestamp', 'json']
+
 /** A column as its form has it. */
-function shownAs({ name, form, type }: SnapshotColumn, asJson: boolean): string {
+function plain({ name, form, type }: SnapshotColumn): string {
   const column = id(name)
-  if (form === 'binary') return `pg_catalog.translate(pg_catalog.encode(${column}, 'base64'), E'\\n', '')`
-  if (form === 'integer' || TEXT.test(type) || (form === 'boolean' && asJson)) return column
-  return `${column}::pg_catalog.text`
+  // "translate" would take three quarters of all the server's time.
+  if (form === 'binary') return `pg_catalog.replace(pg_catalog.encode(${column}, 'base64'), E'\\n', '')`
+  return AS_SENT.includes(form) || TEXT.test(type) ? column : `${column}::pg_catalog.text`
+}
+
+/** The same as a value of JSON. Numbers and times have nothing in them that JSON would write in another way. */
+function inJson({ form }: SnapshotColumn, value: string): string {
+  if (form === 'json') return `coalesce(pg_catalog.to_json((${value})::pg_catalog.text), 'null')`
+  if (form === 'text') return `coalesce(pg_catalog.to_json(${value}), 'null')`
+  if (form === 'integer' || form === 'boolean') return `coalesce((${value})::pg_catalog.text, 'null')`
+  return `coalesce('"' OPERATOR(pg_catalog.||) (${value})::pg_catalog.text OPERATOR(pg_catalog.||) '"', 'null')`
 }
 
 const escapes: Record<string, string> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' }

@@ -1,4 +1,4 @@
-import { MessageChannel, Worker } from 'node:worker_threads'
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { SaasctlError } from '../../../errors.js'
 import type { Credentials, ServerAddress } from '../../engine.js'
 import { scrub } from '../errors.js'
@@ -37,15 +37,21 @@ export async function dumpSchema(
   try {
     return await new Promise<string>((resolve, reject) => {
       const fail = (said: string) => reject(failed(database, said))
-      ours.on('message', (message: Uint8Array | { script: string }) => {
+      const heard = (message: Uint8Array | { script: string }) => {
         if (message instanceof Uint8Array) socket.write(message)
         else resolve(message.script)
-      })
+      }
+      ours.on('message', heard)
       socket.on('data', chunk => ring(Uint8Array.from(chunk)))
       socket.on('error', error => fail(error.message))
       socket.on('close', () => ring(null))
       worker.on('error', error => fail(error.message))
-      worker.on('exit', () => fail('it ended without a word'))
+      worker.on('exit', code => {
+        // Its end and its last words come by different ways, and the end may be first.
+        const last = receiveMessageOnPort(ours) as { message: Uint8Array | { script: string } } | undefined
+        if (last) heard(last.message)
+        fail(`it ended with ${code} and without a word`)
+      })
     })
   } finally {
     signal.removeEventListener('abort', stop)
@@ -83,6 +89,6 @@ function argumentsOf(
 function failed(database: string, said: string): SaasctlError {
   return new SaasctlError('SERVER_FAILED', `The dump of the schema of database "${database}" failed: ${scrub(said)}.`, {
     hint: 'Nothing was kept of it; look at what it says, and try again.',
-    retryable: /closed the connection|ECONNRESET|EPIPE/.test(said)
+    retryable: /closed the connection|ECONNRESET|EPIPE|without a word/.test(said)
   })
 }
