@@ -36,6 +36,10 @@ export class Interrupt {
     if (this.signal.aborted) requestCancel(this.#saasctl.catalog, operation).catch(() => {})
   }
 
+  hasSeen(operation: string): boolean {
+    return this.#seen.has(operation)
+  }
+
   end(): void {
     process.off('SIGINT', this.#onSignal)
   }

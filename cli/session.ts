@@ -84,7 +84,7 @@ export async function inSession(desk: Desk, config: Config, work: (session: Sess
       watch: () => watchOf(flags, progress, interrupt, undefined)
     })
   } finally {
-    await mention(unfinished, progress)
+    await mention(unfinished, interrupt, progress)
     interrupt.end()
     await saasctl.close()
   }
@@ -137,8 +137,9 @@ async function unfinishedOperations({ catalog }: Saasctl): Promise<string[]> {
   )
 }
 
-async function mention(unfinished: Promise<string[]>, progress: Progress): Promise<void> {
-  const [first, ...others] = await unfinished
+/** Not of what this command has gone on with itself. */
+async function mention(unfinished: Promise<string[]>, interrupt: Interrupt, progress: Progress): Promise<void> {
+  const [first, ...others] = (await unfinished).filter(id => !interrupt.hasSeen(id))
   if (first === undefined) return
   const what = others.length === 0 ? `Operation ${first} was` : `${plural(others.length + 1, 'operation')} were`
   progress.notice(`${what} left unfinished; go on with "saasctl operation resume ${first}", or start "saasctl worker".`)

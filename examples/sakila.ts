@@ -1,6 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ClientBase } from 'pg'
+import { packageFolder } from '../src/config.js'
+
+/** Where its files lie on the machines that have them: beside the repository. */
+export const sakila = join(packageFolder, '..', 'shared', 'data', 'sakila')
 
 /**
  * Loads the Sakila film rental (`postgres-schema.sql`, `postgres-data.sql`) into a database, in one transaction, as the

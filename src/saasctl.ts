@@ -75,7 +75,7 @@ export async function open(config: Config, options: OpenOptions = {}): Promise<S
         exportSeconds: config.exportKeep / 1000
       }
     }
-    const keepBound = new KeepBound(tools)
+    const keepBound = new KeepBound(tools, report)
     closers.push(() => keepBound.close())
     bound = keepBound
     const operations = new Operations(tools, {

@@ -1,14 +1,11 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { packageFolder } from '../../src/config.js'
 import { buildTemplate, findTenant, type Saasctl, tenantDsn } from '../../src/index.js'
 import { asOwner, asTenant, refusal } from '../as-tenant.js'
 import { enterTenant } from '../cast.js'
 import type { Narrator } from '../narrator.js'
-import { loadSakila } from '../sakila.js'
+import { loadSakila, sakila } from '../sakila.js'
 
 const wait = { wait: true }
-const sakila = join(packageFolder, '..', 'shared', 'data', 'sakila')
 
 /** Two tenants, each in a database of its own, one of them with a film rental's real data. */
 export async function createChapter(saasctl: Saasctl, { chapter, say, tell }: Narrator): Promise<void> {

@@ -17,11 +17,14 @@ export interface KnownTenant {
   database: string | null
   serverId: string | null
   since: Date | null
+  /** What stands on its server is not yet, or was not when the backup was made, what the catalog says. */
+  pending: boolean
 }
 
 const known = `select t.id, t.slug, t.status, t.plan, t.display_name as "displayName", t.labels, t.region, t.revision::int,
     exists (select from saasctl.hold h where h.tenant_id = t.id) as held,
-    p.database_id as "databaseId", d.name as database, d.server_id as "serverId", p.since
+    p.database_id as "databaseId", d.name as database, d.server_id as "serverId", p.since,
+    exists (select from saasctl.unbound u where u.database_id = p.database_id) as pending
   from saasctl.tenant t left join saasctl.placement p on p.tenant_id = t.id left join saasctl.database d on d.id = p.database_id`
 
 export async function knownTenants(q: Queryable, ids: string[]): Promise<Map<string, KnownTenant>> {

@@ -6,8 +6,8 @@ import { bindServer } from './bind.js'
 
 /** Long enough for the answer to be given first, and for what comes in one breath to be written in one. */
 const PAUSE_MS = 50
-/** How long a program that ends waits for a server: what is not written then is written by a worker. */
-const PATIENCE_MS = 2_000
+/** How long a program that ends waits for a server. */
+const PATIENCE_MS = 5_000
 
 /**
  * Writes on the servers what this program has changed of tenants, a moment after it has answered: should the catalog be lost
@@ -15,12 +15,15 @@ const PATIENCE_MS = 2_000
  */
 export class KeepBound {
   readonly #tools: Tools
+  readonly #report: (sentence: string) => void
   readonly #changed = new Set<string>()
+  #missed = false
   #timer: NodeJS.Timeout | undefined
-  #writing: Promise<void> = Promise.resolve()
+  #writing: Promise<void> | undefined
 
-  constructor(tools: Tools) {
+  constructor(tools: Tools, report: (sentence: string) => void) {
     this.#tools = tools
+    this.#report = report
   }
 
   /** Events that were committed; those of tenants may have changed something. */
@@ -29,24 +32,38 @@ export class KeepBound {
     if (this.#changed.size > 0) this.#timer ??= setTimeout(() => this.#write(), PAUSE_MS).unref()
   }
 
-  /** Writes what is left. */
+  /** Writes what is left, and says so when it cannot. */
   async close(): Promise<void> {
-    this.#write()
     const late = new AbortController()
-    await Promise.race([this.#writing, sleep(PATIENCE_MS, undefined, { signal: late.signal }).catch(() => {})])
+    const patience = sleep(PATIENCE_MS, 'late', { signal: late.signal }).catch(() => undefined)
+    const ended = await Promise.race([this.#write(), patience])
     late.abort()
+    if (ended === 'late' || this.#missed)
+      this.#report(
+        'Not every server knows yet what was changed: a worker writes it there, or "saasctl catalog backup".'
+      )
   }
 
-  #write(): void {
+  /** One at a time: what is heard meanwhile is written behind it, all at once. */
+  #write(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const ids = [...this.#changed]
-    this.#changed.clear()
-    if (ids.length > 0) this.#writing = this.#writing.then(() => this.#bind(ids))
+    this.#writing ??= this.#writeAll().finally(() => {
+      this.#writing = undefined
+    })
+    return this.#writing
   }
 
-  async #bind(tenantIds: string[]): Promise<void> {
-    const servers = await serversToBindFor(this.#tools.catalog, tenantIds).catch(() => [])
-    for (const id of servers) await bindServer(this.#tools, id).catch(() => {})
+  async #writeAll(): Promise<void> {
+    while (this.#changed.size > 0) {
+      const ids = [...this.#changed]
+      this.#changed.clear()
+      try {
+        for (const id of await serversToBindFor(this.#tools.catalog, ids)) await bindServer(this.#tools, id)
+        this.#missed = false
+      } catch {
+        this.#missed = true
+      }
+    }
   }
 }

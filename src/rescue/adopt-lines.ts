@@ -60,11 +60,11 @@ export function linesOf(found: Discovery, gifts: readonly Gift[]): AdoptLine[] {
       const message = `Backup ${manifest.backup} of ${manifest.takenAt} in ${store}, ${whose}; it is listed again.`
       return { found: 'backup', tenant: tenant.slug, server: database.server, database: database.name, message }
     }),
-    ...found.unreachable.map(({ server, message }): AdoptLine => {
+    ...found.unreachable.map(({ where, message }): AdoptLine => {
       return {
         found: 'unreachable',
         tenant: null,
-        server: server.name,
+        server: where,
         database: null,
         message: `${message} Run it again when it is back.`
       }

@@ -37,8 +37,8 @@ export interface Discovery {
   conflicts: Array<FoundDatabase & { why: string }>
   /** Databases with a name of ours of which nothing here proves whose they are. Nothing is done to them by itself. */
   strange: StrangeDatabase[]
-  /** Nothing is said of what is on them. */
-  unreachable: Array<{ server: ServerRow; message: string }>
+  /** Servers and stores that did not answer: nothing is said of what is there. */
+  unreachable: Array<{ where: string; message: string }>
   backups: FoundBackup[]
   /** Known tenants' databases beside which nothing is written. */
   unwritten: string[]
@@ -57,7 +57,7 @@ interface Seen {
 /** Looks at every server and store, changes nothing. A server that cannot be reached is told, and no trouble for the rest. */
 export async function discover(context: Context): Promise<Discovery> {
   const { catalog } = context
-  const [servers, instance, backups] = await Promise.all([
+  const [servers, instance, { backups, silent }] = await Promise.all([
     listServers(catalog),
     readInstance(catalog),
     unknownBackups(context)
@@ -71,7 +71,7 @@ export async function discover(context: Context): Promise<Discovery> {
     gone: [],
     conflicts: [],
     strange: [],
-    unreachable: [],
+    unreachable: silent.map(({ store, message }) => ({ where: store, message })),
     unwritten: []
   }
   const seen: Seen[] = []
@@ -79,7 +79,7 @@ export async function discover(context: Context): Promise<Discovery> {
     try {
       seen.push(await lookAt(context, server, backups))
     } catch (thrown) {
-      found.unreachable.push({ server, message: asSaasctlError(thrown).message })
+      found.unreachable.push({ where: server.name, message: asSaasctlError(thrown).message })
     }
   }
   const newest = newestOf(seen)
@@ -144,9 +144,14 @@ function sort(found: Discovery, database: FoundDatabase, known: KnownTenant | un
   } else if (isNewer(bound, known, found.instance) && differs(bound, known)) found.changed.push({ ...database, known })
 }
 
-/** An adoption counts every revision up by one: what another incarnation wrote with the same number is a change later. */
+/**
+ * What stood on the server as the catalog had it can only have become newer since: revisions need not be asked, which a
+ * change of its server's address counts up too. Else, an adoption counts every revision up by one: what another incarnation
+ * wrote with the same number is a change later.
+ */
 function isNewer({ tenant, incarnation }: BoundTenant, known: KnownTenant, instance: Instance): boolean {
   if (incarnation === '') return false
+  if (instance.restoredAt && !known.pending) return true
   return incarnation === instance.incarnation ? tenant.revision > known.revision : tenant.revision >= known.revision
 }
 

@@ -102,8 +102,12 @@ export class Listener {
   #hear(payload: string): void {
     const [first = '', second = '', third] = payload.split(' ')
     if (first === 'plan') this.#lookup.invalidatePlan(second)
-    else if (first === 'crowd') this.#options.onCrowd(second, Number(third))
+    else if (first === 'crowd') this.#crowd(second, Number(third))
     else this.#lookup.invalidate(first, Number(second))
+  }
+
+  #crowd(tenantId: string, routers: number): void {
+    if (Number.isInteger(routers) && routers > 0) this.#options.onCrowd(tenantId, routers)
   }
 
   #lost(): void {

@@ -39,8 +39,8 @@ export class Lookup<Route extends Routed> {
   readonly #options: LookupOptions<Route>
   readonly #entries = new LookupEntries<Route>()
   readonly #loading = new Map<string, Promise<Route | undefined>>()
-  /** By tenant: what leads to it, and the newest revision that anybody has told us of. */
-  readonly #tenants = new Map<string, { ways: Set<LookupEntry<Route>>; newest: number; route: Route | undefined }>()
+  /** By tenant: what leads to it, and what was loaded last. What a notice says is no data: whoever may connect may send one. */
+  readonly #tenants = new Map<string, { ways: Set<LookupEntry<Route>>; route: Route | undefined }>()
   /** What leads nowhere. */
   readonly #absent = new Set<LookupEntry<Route>>()
   readonly #told = new Told()
@@ -77,11 +77,7 @@ export class Lookup<Route extends Routed> {
   /** Whether nobody has told us of anything newer: a request that waited must not go the old way. */
   isCurrent(route: Route): boolean {
     const known = this.#tenants.get(route.tenantId)
-    return (
-      known?.route !== undefined &&
-      known.ways.size > 0 &&
-      Math.max(known.newest, known.route.revision) <= route.revision
-    )
+    return known?.route !== undefined && known.ways.size > 0 && known.route.revision <= route.revision
   }
 
   /** Somebody says that the tenant has this revision now; 0 when only that it changed. */
@@ -92,7 +88,6 @@ export class Lookup<Route extends Routed> {
     const known = this.#tenants.get(tenantId)
     if (!known) return
     if (revision !== 0 && revision <= (known.route?.revision ?? -1)) return
-    known.newest = Math.max(known.newest, revision)
     for (const entry of known.ways) this.#entries.delete(entry)
     known.ways.clear()
     // Those who hold the tenant's connections must hear of it also when nobody asks.
@@ -108,7 +103,6 @@ export class Lookup<Route extends Routed> {
   /** The catalog is another one, or was set back: its revisions do not compare with what is known. All of it is loaded again. */
   rewound(): void {
     for (const [tenantId, known] of this.#tenants) {
-      known.newest = 0
       if (known.route) known.route = { ...known.route, revision: 0 }
       this.invalidate(tenantId, 0)
     }
@@ -186,7 +180,7 @@ export class Lookup<Route extends Routed> {
   /** Something newer was told of, or loaded, while this was on its way. */
   #isLate(route: Route, began: number): boolean {
     const known = this.#tenants.get(route.tenantId)
-    if (known && (route.revision < known.newest || (known.route && isOlder(route, known.route)))) return true
+    if (known?.route && isOlder(route, known.route)) return true
     return this.#told.since(began, route)
   }
 
@@ -220,10 +214,9 @@ export class Lookup<Route extends Routed> {
   }
 
   #know(entry: LookupEntry<Route>, route: Route): void {
-    const known = this.#tenants.get(route.tenantId) ?? { ways: new Set(), newest: 0, route: undefined }
+    const known = this.#tenants.get(route.tenantId) ?? { ways: new Set(), route: undefined }
     const before = known.route
     known.route = route
-    known.newest = Math.max(known.newest, route.revision)
     known.ways.add(entry)
     this.#tenants.set(route.tenantId, known)
     if (before && (before.revision !== route.revision || before.planRevision !== route.planRevision)) {

@@ -34,7 +34,7 @@ export class FileStore implements Store {
     } catch (error) {
       content.destroy()
       await rm(half, { force: true }).catch(() => {})
-      throw fileError(error, name, this.url)
+      throw fileError(error, name, this.url, false)
     } finally {
       calm()
     }

@@ -13,6 +13,12 @@ export function s3Error(error: unknown, name: string, url: string): unknown {
       cause: error
     })
   }
+  if (error.message === 'Region is missing') {
+    return new SaasctlError('STORE_REFUSED', `There is no region for the store ${url}.`, {
+      hint: 'Set AWS_REGION, or AWS_ENDPOINT_URL_S3 for a store that is not at AWS.',
+      cause: error
+    })
+  }
   if (error instanceof S3ServiceException) {
     if (error.name === 'NoSuchKey' || error.name === 'NotFound') return missing(name, url, error)
     const status = error.$metadata.httpStatusCode ?? 500

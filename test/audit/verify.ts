@@ -220,7 +220,7 @@ if (!(await skipWithoutPostgres(t))) {
         .map(table => `delete from saasctl.${table} where chain = 'beta'`)
         .join(';'),
       ['checkpoint.heads checkpoint 2'],
-      { upTo: 1 }
+      { upTo: null }
     )
     await tampered(
       t,
@@ -262,6 +262,27 @@ if (!(await skipWithoutPostgres(t))) {
       },
       ['chain.grown beta#11']
     )
+    const insert = async (client: pg.Client) => {
+      await client.query(`update saasctl.audit_event set seq = -seq - 1 where chain = 'beta' and seq > 4`)
+      await client.query(`update saasctl.audit_event set seq = -seq where chain = 'beta' and seq < 0`)
+      await client.query(
+        `insert into saasctl.audit_event select 'beta', 5, at, action, replace(body, '"seq":4', '"seq":5'), hash
+         from saasctl.audit_event where chain = 'beta' and seq = 4`
+      )
+    }
+    await tampered(t, 'one more in the middle', insert, ['event.edited beta#5'], { upTo: null })
+    const anew = async (client: pg.Client) => {
+      await insert(client)
+      for (let seq = 11; seq > 4; seq -= 1)
+        await client.query(
+          `update saasctl.audit_event set body = regexp_replace(body, '"seq":\\d+', '"seq":' || seq) where chain = 'beta' and seq = $1`,
+          [seq]
+        )
+      await client.query(`delete from saasctl.audit_payload where chain = 'beta'`)
+      await client.query(`update saasctl.audit_chain set seq = 11 where chain = 'beta'`)
+      await rewrite(client, 'beta', 5, body => body)
+    }
+    await tampered(t, 'and every hash behind it anew', anew, ['event.rewritten beta#6'], { upTo: null })
     await tampered(
       t,
       'two changed about',
@@ -303,6 +324,20 @@ if (!(await skipWithoutPostgres(t))) {
       )
     }
     await tampered(t, 'with the heads too', heads, ['checkpoint.heads checkpoint 2'], { upTo: 1 })
+    const allHeads = async (client: pg.Client) => {
+      await rewrite(client, 'beta', 3, otherSubject)
+      await client.query(
+        `update saasctl.audit_checkpoint_head h set hash = e.hash from saasctl.audit_event e where e.chain = h.chain and e.seq = h.seq`
+      )
+    }
+    await tampered(t, 'with those of every checkpoint', allHeads, ['checkpoint.heads checkpoint 2'], { upTo: null })
+    await tampered(
+      t,
+      'with those of every checkpoint, against one kept elsewhere',
+      allHeads,
+      ['event.rewritten beta#10', 'checkpoint.heads checkpoint 2'],
+      { kept: second, upTo: null }
+    )
     await tampered(
       t,
       'and where, against the one kept elsewhere',

@@ -32,6 +32,7 @@ if (!(await skipWithoutPostgres(t))) {
   const { token } = await houseJson<{ token: string }>(['operator', 'create', 'ada', '--role', 'admin'])
   const as = (token: string) => ({ env: { SAASCTL_TOKEN: token } })
   const lena = await houseJson<{ token: string }>(['operator', 'create', 'lena', '--role', 'auditor'], as(token))
+  const mira = await houseJson<{ token: string }>(['operator', 'create', 'mira', '--role', 'auditor'], as(token))
 
   interface Export {
     id: string
@@ -136,6 +137,14 @@ if (!(await skipWithoutPostgres(t))) {
     const results = await runLines(refused.map(({ words }) => words))
     for (const [index, { code, said }] of results.entries())
       t.equal(code, 4, `${refused[index]?.words.join(' ')}: ${said}`)
+    const asMira = { ...plane.env, SAASCTL_TOKEN: mira.token }
+    for (const [index, { code, said }] of (
+      await runLines(
+        refused.map(({ words }) => words),
+        asMira
+      )
+    ).entries())
+      t.equal(code, 4, `with the house’s own login: ${refused[index]?.words.join(' ')}: ${said}`)
     const few = refused.filter((_, index) => index % 10 === 0).map(({ words }) => words)
     for (const { code, said } of await runLines(few, { SAASCTL_TOKEN: token }))
       t.equal(code, 4, `with an admin’s token: ${said}`)
@@ -157,11 +166,12 @@ if (!(await skipWithoutPostgres(t))) {
       `select saasctl.export_request(gen_random_uuid(), gen_random_uuid(), 'acme', '{jsonl}', 'zip', false, null, 'x')`
     ])
       await t.rejects(client.query(sql), { code: /42501|42883/ }, sql)
-    const ask = (formats: string, reason: string, token: Buffer | null) =>
+    const ask = (formats: string, reason: string, token: Buffer | null, certificate: string | null = null) =>
       client.query<{ answer: string }>(
-        `select saasctl.export_request(gen_random_uuid(), gen_random_uuid(), 'acme', $1, 'zip', false, null, 'ada', $2, $3) as answer`,
-        [formats, reason, token]
+        `select saasctl.export_request(gen_random_uuid(), gen_random_uuid(), 'acme', $1, 'zip', false, $4, 'ada', $2, $3) as answer`,
+        [formats, reason, token, certificate]
       )
+    t.strictSame((await ask('{jsonl}', 'x', null, 'no certificate')).rows, [{ answer: 'certificate' }])
     for (const [answer, formats, reason, token] of [
       ['reason', '{jsonl}', '', null],
       ['formats', '{}', 'x', null],
@@ -169,6 +179,68 @@ if (!(await skipWithoutPostgres(t))) {
       ['token', '{jsonl}', 'x', Buffer.alloc(32)]
     ] as const)
       t.strictSame((await ask(formats, reason, token)).rows, [{ answer }])
+    t.strictSame(await everything(), before)
+  })
+
+  await t.test('nor with anything else that a server has for whoever is connected', async t => {
+    const client = new pg.Client({ connectionString: url })
+    client.on('error', () => {})
+    await client.connect()
+    t.teardown(() => client.end())
+    const before = await everything()
+    // A session that could be ended.
+    await plane.saasctl.catalog.query('select 1')
+    for (const sql of [
+      'create temp table mine (id int)',
+      'create view pg_temp.mine as select 1',
+      'create table public.mine (id int)',
+      'create schema mine',
+      'create extension dblink',
+      'create publication mine',
+      `create subscription mine connection '' publication mine`,
+      'create role mine',
+      'create database mine',
+      'alter role current_user superuser',
+      `alter role current_user valid until '2000-01-01'`,
+      'set role saasctl_control',
+      'set role saasctl_audit',
+      'set session authorization saasctl_control',
+      'set session_replication_role = replica',
+      'alter system set log_statement = none',
+      `copy (select 1) to program 'id'`,
+      `copy saasctl.export from program 'id'`,
+      `copy (select 1) to '/tmp/mine'`,
+      'copy saasctl.export from stdin',
+      `select pg_read_file('/etc/passwd')`,
+      `select lo_import('/etc/passwd')`,
+      'select * from saasctl.audit_chain for update',
+      'select * from saasctl.export for key share',
+      'do $$ begin lock table saasctl.audit_event in row exclusive mode; end $$',
+      `comment on table saasctl.export is 'x'`,
+      `select setval(oid, 1) from pg_class where relkind = 'S'`,
+      `select pg_terminate_backend(pid) from pg_stat_activity where usename ~ '^saasctl_control'`,
+      'select pg_switch_wal()',
+      'checkpoint',
+      'reassign owned by current_user to saasctl_control',
+      'select rolpassword from pg_authid',
+      ...['server', 'login', 'data_key', 'operator', 'operator_token'].map(name => `select * from saasctl.${name}`)
+    ])
+      await t.rejects(client.query(sql), { code: '42501' }, sql)
+    // What no right covers: it changes nothing that anybody reads, and docs/auditors.md says so.
+    for (const sql of [
+      `notify saasctl_route, 'crowd x 0'`,
+      'select lo_create(0)',
+      'select pg_advisory_xact_lock(1)',
+      'grant select on saasctl.export to public',
+      'drop owned by current_user'
+    ])
+      await client.query(`begin; ${sql}; rollback`)
+    for (const name of ['postgres', 'template1']) {
+      const elsewhere = new URL(url)
+      elsewhere.pathname = `/${name}`
+      const stranger = new pg.Client({ connectionString: elsewhere.href })
+      await t.rejects(stranger.connect(), `${name} is closed`)
+    }
     t.strictSame(await everything(), before)
   })
 

@@ -1,8 +1,7 @@
-import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { loadSakila } from '../../examples/sakila.js'
+import { sakilaFolder } from '../support/sakila-folder.js'
 import { asSuperuser, skipWithoutPostgres, startServer } from '../support/servers.js'
 
 if (await skipWithoutPostgres(t)) process.exit()
@@ -118,13 +117,11 @@ t.test('a load that fails leaves nothing', async t => {
   t.strictSame(rows, [{ staff: null }])
 })
 
-const sakila = process.env['SAKILA_DIR'] ?? ''
-const absent = !(await stat(join(sakila, 'postgres-data.sql')).catch(() => undefined))
-if (absent) t.comment('NO SAKILA HERE: set SAKILA_DIR to the folder of its dump to test with it.')
+const sakila = sakilaFolder(t)
 
-t.test('Sakila arrives whole', { skip: absent && 'SAKILA_DIR does not lead to Sakila' }, async t => {
+t.test('Sakila arrives whole', { skip: sakila === undefined && 'no Sakila here' }, async t => {
   const client = await tenant(t, 'sakila')
-  t.strictSame(await loadSakila(client, sakila), { tables: 15, rows: 46_273 })
+  t.strictSame(await loadSakila(client, sakila ?? ''), { tables: 15, rows: 46_273 })
   const { rows } = await client.query(`select (select count(*)::int from payment) as payments,
     (select count(*)::int from only payment) as unpartitioned, (select count(*)::int from rental) as rentals,
     (select count(*)::int from film where fulltext @@ to_tsquery('fate & dog')) as films,

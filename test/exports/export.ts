@@ -13,6 +13,7 @@ import {
   writeFile
 } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { createGzip, gzipSync } from 'node:zlib'
@@ -286,6 +287,31 @@ async function traps(t: Test, world: ExportWorld) {
     { intact: false },
     'packed where files have no kind is not what was sealed, and no link'
   )
+  /** Two files and what somebody has made of their names, which are of one length. */
+  const trap = async (from: string, to: string, mode = 0o100644) => {
+    const archive = new ZipFile()
+    archive.addBuffer(Buffer.from('x'), 'top/a1', { mode: 0o100644 })
+    archive.addBuffer(Buffer.from('/etc/passwd'), 'top/a2', { mode })
+    archive.end()
+    const bytes = (await buffer(archive.outputStream as Readable)).toString('latin1').replaceAll(from, to)
+    await writeFile(zip, Buffer.from(bytes, 'latin1'))
+    return verifyExport(zip).catch(asSaasctlError)
+  }
+  for (const [from, to, why, mode] of [
+    ['top/a2', '../../', 'upwards'],
+    ['top/a2', 'top/..', 'upwards at the end'],
+    ['top/a2', '/tmp/a', 'absolute'],
+    ['top/a2', 'top\\a2', 'another system’s names'],
+    ['top/a2', 'top/a1', 'twice'],
+    ['top/a2', 'top/A1', 'twice where case does not count'],
+    ['top/a2', 'tip/a2', 'beside'],
+    ['top/a2', 'top/a2', 'a link', 0o120777],
+    ['top/a2', 'top/a2', 'a device', 0o020644]
+  ] as const) {
+    const said = await trap(from, to, mode)
+    const text = said instanceof Error ? said.message : (said.problems[0]?.problem ?? '')
+    t.ok(text.includes(to), `in a zip, ${why}: ${text}`)
+  }
   const bomb = join(world.folder, 'bomb.tar.gz')
   const archive = pack()
   const zeros = Buffer.alloc(40 * 2 ** 20)

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { FileStore } from '../../src/stores/file.js'
+import { readWhole } from '../../src/stores/store.js'
 import { scratch } from '../support/servers.js'
 import { hasOwnMounts } from '../support/small-disk.js'
 
@@ -30,5 +31,13 @@ if (hasOwnMounts(t, import.meta.url)) {
     t.strictSame(await readdir(join(folder, 'tenant')), ['first'])
     await store.put('tenant/third', bytes(500_000))
     t.strictSame((await readdir(join(folder, 'tenant'))).sort(), ['first', 'third'])
+  })
+
+  await t.test('a store on a disk that became read-only says so, and what it had can be read', async t => {
+    await run('mount', ['-o', 'remount,ro', folder])
+    const refused = { code: 'STORE_REFUSED', message: /could not be used for .* \(E\w+\)/, hint: /read-only/ }
+    for (const name of ['tenant/fourth', 'another/one']) await t.rejects(store.put(name, bytes(1)), refused)
+    await t.rejects(store.remove('tenant/first'), refused)
+    t.equal((await readWhole(store, 'tenant/first')).length, 500_000)
   })
 }

@@ -17,7 +17,8 @@ import { createTenant } from '../../src/tenants/create.js'
 import { loadTenant } from '../../src/tenants/load.js'
 import { mysqlKillStage } from '../support/kill-and-recover.js'
 import { skipWithoutMysql } from '../support/mariadb-server.js'
-import { contentsOf, readSakila, sakilaFolder } from '../support/mysql-sakila.js'
+import { contentsOf, readSakila } from '../support/mysql-sakila.js'
+import { sakilaFolder } from '../support/sakila-folder.js'
 import { skipWithoutPostgres } from '../support/servers.js'
 
 if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
@@ -53,13 +54,13 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
     })
   })
 
-  if (sakilaFolder === '') t.comment('NO SAKILA HERE: set SAKILA_DIR to the folder of its scripts to test with it.')
+  const folderOfSakila = sakilaFolder(t)
   await t.test(
     'Sakila is the same in every row and object, whichever way it went',
-    { skip: sakilaFolder === '' && 'SAKILA_DIR is not set' },
+    { skip: folderOfSakila === undefined && 'no Sakila here' },
     async t => {
-      if (!mysql) return
-      const sakila = await readSakila(sakilaFolder)
+      if (!mysql || folderOfSakila === undefined) return
+      const sakila = await readSakila(folderOfSakila)
       await mysql.root(`CREATE DATABASE sakila CHARACTER SET utf8mb4 COLLATE ${COLLATION}`)
       await mysql.root([SETTINGS, ...sakila.schema, ...sakila.rows].join(';\n'), 'sakila')
       const truth = await contentsOf(mysql, 'sakila')

@@ -101,6 +101,21 @@ t.test('a load that began before its plan changed does not put the old plan back
   }
 })
 
+t.test('a notice that lies costs one question, and is not believed', async t => {
+  const { lookup, put, state } = setUp()
+  put({ tenantId: 'a', slug: 'acme', revision: 3 })
+  const before = await lookup.find(slug('acme'))
+  for (const revision of [Number.MAX_SAFE_INTEGER, Number.NaN, -1]) {
+    lookup.invalidate('a', revision)
+    const route = await lookup.find(slug('acme'))
+    t.match(route, { revision: 3 }, `${revision}`)
+    state.loads = 0
+    t.match(await lookup.find(slug('acme')), { revision: 3 })
+    t.equal(state.loads, 0, 'what the catalog says is kept')
+    t.ok(route && before && lookup.isCurrent(route) && lookup.isCurrent(before))
+  }
+})
+
 t.test('a tenant that changes while it is loaded, again and again, is not loaded for ever', async t => {
   const { lookup, put, state } = setUp({
     load: async () => {

@@ -201,6 +201,8 @@ await t.test('a bucket that is not there, or is somebody else’s, is refused in
   const store = await openStore('s3://no-such-bucket', accessTo(s3))
   const refused = { code: 'STORE_REFUSED', message: /^The store s3:\/\/no-such-bucket refused \w+ \(NoSuchBucket\)\.$/ }
   await t.rejects(store.put('one', Readable.from([Buffer.from('x')])), refused)
+  const nowhere = await openStore('s3://no-such-bucket', { ...accessTo(s3), endpoint: null, region: null })
+  await t.rejects(names(nowhere), { code: 'STORE_REFUSED', message: /no region/, hint: /AWS_REGION/ })
   const wrong = { ...accessTo(s3), accessKey: 'SOMEBODY' }
   await t.rejects((await openStore(`s3://${s3.bucket}`, wrong)).get('one'), { code: 'STORE_REFUSED' })
 })

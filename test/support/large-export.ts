@@ -13,8 +13,8 @@ import { tinyTemplate } from './tiny-template.js'
 
 const run = promisify(execFile)
 
-/** What a process may grow by while a gigabyte more goes through it. */
-const FLAT_BYTES = 200e6
+/** What a process may grow by, however much goes through it: a tar's parts of 32 MB are held until their size is known. */
+const FLAT_BYTES = 300e6
 
 /** What other people unpack with, as far as it is on this machine; each looks at every byte of its kind of archive. */
 const readers: Partial<Record<Container, string[][]>> = {

@@ -2,9 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { MariadbServer } from './mariadb-server.js'
 
-/** The folder of Sakila's scripts, where somebody has one. */
-export const sakilaFolder = process.env['SAKILA_DIR'] ?? ''
-
 export interface Sakila {
   /** Its schema, statement by statement. */
   schema: string[]

@@ -1,6 +1,6 @@
 import type { Finding } from '../engine.js'
 import { ok, wrong } from './findings.js'
-import { isLoginOfOurs, ourForm } from './names.js'
+import { isLoginOfOurs, ourForm, recordsOf } from './names.js'
 import { account, id, literal } from './quote.js'
 import type { Session } from './session.js'
 
@@ -37,14 +37,34 @@ async function foreign(session: Session): Promise<Finding[]> {
      WHERE (Db REGEXP ? OR User REGEXP ?) AND LEFT(Db, 27) <> LEFT(User, 27) ORDER BY 1, 2`,
     [`^${ourForm}(ctl)?$`, `^${ourForm}(own|a|b|ro)$`]
   )
-  return rows.map(({ db, user, host }) =>
-    wrong(
-      'tenants.foreign',
-      `The login "${user}" has rights on the database "${db}", which is not its own.`,
-      `REVOKE ALL PRIVILEGES ON ${id(db)}.* FROM ${literal(user)}@${literal(host)};`
+  const own = adopted(rows)
+  return rows
+    .filter(({ db, user }) => !own.has(`${user.slice(0, 27)}/${plain(db)}`))
+    .map(({ db, user, host }) =>
+      wrong(
+        'tenants.foreign',
+        `The login "${user}" has rights on the database "${db}", which is not its own.`,
+        `REVOKE ALL PRIVILEGES ON ${id(db)}.* FROM ${literal(user)}@${literal(host)};`
+      )
     )
-  )
 }
+
+/** An adopted database kept its name. It is theirs whose owner has the records that are made for this name. */
+function adopted(rows: ReadonlyArray<{ db: string; user: string }>): Set<string> {
+  const owners = new Set(rows.filter(({ user }) => user.endsWith('own')).map(({ db, user }) => `${user}/${plain(db)}`))
+  const own = new Set<string>()
+  for (const { db, user } of rows) {
+    const group = user.slice(0, 27)
+    const records = recordsOf(plain(db))
+    if (!owners.has(`${group}own/${records}`)) continue
+    own.add(`${group}/${plain(db)}`)
+    own.add(`${group}/${records}`)
+  }
+  return own
+}
+
+/** A database's name as it is, of a grant that escapes what would stand for others. */
+const plain = (granted: string) => granted.replace(/\\([_%\\])/g, '$1')
 
 /** An account of the same name at a host is another account: it is chosen first there, and has a password of its own. */
 async function otherHosts(session: Session): Promise<Finding[]> {

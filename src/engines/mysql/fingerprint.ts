@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { SchemaFact } from '../engine.js'
 import type { Flavour } from './flavour.js'
-import { id } from './quote.js'
+import { id, requalified } from './quote.js'
 import type { Session } from './session.js'
 
 /** A schema, object by object: what an object is and whose names it bears, as JSON, and a hash of all that makes it up. */
@@ -77,7 +77,7 @@ async function readLines(session: Session): Promise<Line[]> {
     for (const row of await session.rows<Record<string, unknown>>(select, [database])) {
       const values = Object.values(row)
       // A view's text names its tables with their database.
-      const text = JSON.stringify(values.slice(names)).replaceAll(`${id(database)}.`, '')
+      const text = requalified(JSON.stringify(values.slice(names)), database)
       lines.push({ kind, names: values.slice(0, names), values: text })
     }
   }

@@ -14,3 +14,14 @@ export const all = (database: string): string => `${id(grantName(database))}.*`
 
 /** As the server keeps the name of such a grant. */
 export const grantName = (database: string): string => database.replace(/[_%\\]/g, '\\$&')
+
+const NAME = '(?:`(?:[^`]|``)+`|[\\w$]+)'
+
+/**
+ * Takes the database out of qualified names, or puts another in its place. A name is read to its end: the database may have
+ * a table of its own name.
+ */
+export function requalified(sql: string, database: string, instead = ''): string {
+  const head = id(database).replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  return sql.replace(new RegExp(`${head}\\.(${NAME}(?:\\.${NAME})?)`, 'g'), (_, name: string) => `${instead}${name}`)
+}

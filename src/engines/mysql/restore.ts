@@ -1,11 +1,9 @@
 import type { Readable } from 'node:stream'
 import { SaasctlError } from '../../errors.js'
-import { databaseIdOf } from '../../names.js'
 import type { RestoreOptions } from '../dump.js'
 import type { DatabaseNames } from '../engine.js'
 import { HEAD_MARK, SCRIPT, type ScriptHead } from './dump.js'
-import { namesOf } from './names.js'
-import { account, id } from './quote.js'
+import { account, id, requalified } from './quote.js'
 import { recordTable } from './records.js'
 import { ScriptStatements } from './script-statements.js'
 import type { Session } from './session.js'
@@ -39,12 +37,15 @@ export async function restore(
 async function play(session: Session, names: DatabaseNames, stream: Readable): Promise<void> {
   const statements = new ScriptStatements()
   let head: ScriptHead | undefined
+  // An adopted database may have a table of its own name: then the tool's short names of columns look like those of tables.
+  let namesake = false
   const run = async (found: Buffer[]) => {
     for (const statement of found) {
       const text = statement.toString('utf8').trimStart()
       const { line, rest } = cutHead(text)
       head ??= readHead(line)
-      await session.run(text.startsWith('INSERT INTO ') ? text : rehomed(rest, head, names))
+      namesake ||= rest.startsWith(`CREATE TABLE ${id(head.database)} (`)
+      await session.run(text.startsWith('INSERT INTO ') ? text : rehomed(rest, head, names, namesake))
     }
   }
   for await (const chunk of stream as AsyncIterable<Buffer>) await run(statements.push(chunk))
@@ -62,19 +63,16 @@ function cutHead(text: string): { line: string; rest: string } {
 
 function readHead(line: string): ScriptHead {
   try {
-    return JSON.parse(line) as ScriptHead
-  } catch {
-    throw damaged('its first line is not one of ours')
-  }
+    const head = JSON.parse(line) as ScriptHead
+    if (typeof head.database === 'string' && Array.isArray(head.migrations)) return head
+  } catch {}
+  throw damaged('its first line is not one of ours')
 }
 
 /** A definition, with its definer and database those of its new home. */
-function rehomed(sql: string, head: ScriptHead, names: DatabaseNames): string {
-  const databaseId = databaseIdOf(head.database)
-  if (databaseId === undefined) throw damaged('it is of no database of ours')
-  return sql
-    .replace(DEFINER, `DEFINER=${account(names.logins.owner)}`)
-    .replaceAll(`${id(namesOf(databaseId).database)}.`, `${id(names.database)}.`)
+function rehomed(sql: string, { database }: ScriptHead, names: DatabaseNames, namesake: boolean): string {
+  const owned = sql.replace(DEFINER, `DEFINER=${account(names.logins.owner)}`)
+  return namesake ? owned : requalified(owned, database, `${id(names.database)}.`)
 }
 
 /** The first one only: a body may have the word in its text. */

@@ -1,6 +1,6 @@
 import { SaasctlError } from '../../errors.js'
 import { SETTINGS } from './connect.js'
-import { id } from './quote.js'
+import { id, requalified } from './quote.js'
 import { recordTable } from './records.js'
 import type { Session } from './session.js'
 import { rowsOf } from './snapshot-rows.js'
@@ -106,7 +106,7 @@ class Reader {
     }
     const mode = row['sql_mode']
     return {
-      sql: sql.replace(DEFINER, '').replaceAll(`${id(this.#database)}.`, ''),
+      sql: requalified(sql.replace(DEFINER, ''), this.#database),
       ...(typeof mode === 'string' && { mode })
     }
   }
