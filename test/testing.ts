@@ -14,6 +14,7 @@ import { embedded } from '../src/embedded/embedded.js'
 import { fromHeader, router } from '../src/router.js'
 import { suspendTenant } from '../src/tenants/suspend.js'
 import { assertNoCrossing, testTenants } from '../src/testing.js'
+import { eventually } from './support/eventually.js'
 import { customers } from './support/routed-app.js'
 import { scratch, skipWithoutPostgres } from './support/servers.js'
 
@@ -184,7 +185,7 @@ if (!(await skipWithoutPostgres(t))) {
     const ask = () => app.inject({ url: '/customers', headers: { 'x-tenant': slug } })
     t.equal((await ask()).statusCode, 200)
     await suspendTenant(tenants.saasctl, slug, { wait: true })
-    t.equal((await ask()).statusCode, 404)
+    t.equal((await eventually(ask, ({ statusCode }) => statusCode !== 200)).statusCode, 404)
   })
 
   await t.test('what is stored at the wrong tenant is found, with the very last write too', async t => {

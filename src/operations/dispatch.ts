@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RunnerOptions, WorkerPool } from 'graphile-worker'
+import type { RunnerOptions, Task, TaskList, WorkerPool } from 'graphile-worker'
 import type pg from 'pg'
 import { asSaasctlError } from '../errors.js'
 
@@ -22,6 +22,8 @@ interface Queue {
   names: string[]
   /** Resolves as soon as it takes no more jobs, whatever the reason. */
   over: Promise<unknown>
+  /** Whether it was over before it was told to stop. */
+  isLost(): boolean
   stop(): Promise<void>
 }
 
@@ -31,7 +33,8 @@ interface Queue {
  */
 export async function startDispatch(options: DispatchOptions): Promise<Dispatch> {
   let stopping = false
-  let queue = await startQueue(options)
+  const { busy, taskList } = counted(options.taskList)
+  let queue = await startQueue({ ...options, taskList })
   const kept = keep()
 
   async function keep(): Promise<void> {
@@ -41,8 +44,9 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
       for (let started = false; !started && !stopping; ) {
         try {
           await options.onLost(lost.names)
-          queue = await startQueue(options)
+          queue = await startQueue({ ...options, taskList })
           started = true
+          if (stopping) await queue.stop()
         } catch (error) {
           options.onError(`The queue does not start: ${asSaasctlError(error).message}`)
           await sleep(options.pollInterval)
@@ -55,10 +59,30 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
     names: () => queue.names,
     stop: async () => {
       stopping = true
-      await queue.stop()
+      // Of a lost one nobody waits for the end: what it waits for itself may never come. What it has begun, does.
+      if (!queue.isLost()) await queue.stop()
       await kept
+      await Promise.allSettled(busy)
     }
   }
+}
+
+/** The same tasks, and those of them that are at work. */
+function counted(taskList: TaskList): { busy: Set<Promise<unknown>>; taskList: TaskList } {
+  const busy = new Set<Promise<unknown>>()
+  const count =
+    (task: Task): Task =>
+    async (...given) => {
+      const work = Promise.resolve(task(...given))
+      busy.add(work)
+      try {
+        return await work
+      } finally {
+        busy.delete(work)
+      }
+    }
+  const names = Object.keys(taskList) as Array<keyof TaskList>
+  return { busy, taskList: Object.fromEntries(names.map(name => [name, count(taskList[name] as Task)])) }
 }
 
 async function startQueue({
@@ -73,7 +97,13 @@ async function startQueue({
   const events = new EventEmitter()
   const names: string[] = []
   events.on('pool:create', ({ workerPool }: { workerPool: WorkerPool }) => names.push(workerPool.id))
-  const over = new Promise(resolve => events.once('pool:gracefulShutdown', resolve))
+  let [isOver, isTold] = [false, false]
+  const over = new Promise<void>(resolve =>
+    events.once('pool:gracefulShutdown', () => {
+      isOver = true
+      resolve()
+    })
+  )
   const pool = openPool()
   try {
     const runner = await run({
@@ -90,7 +120,6 @@ async function startQueue({
       // With a delay, even of none, what goes wrong in writing an end is the queue's error; without, nobody catches it.
       preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } }
     })
-    // Of a lost one nobody waits for the end: what it waits for itself may never come, and nothing of it is needed.
     const ended = runner.promise.then(
       () => pool.end(),
       () => pool.end()
@@ -98,7 +127,9 @@ async function startQueue({
     return {
       names,
       over,
+      isLost: () => isOver && !isTold,
       stop: async () => {
+        isTold = true
         await runner.stop().catch(() => {})
         await ended
       }

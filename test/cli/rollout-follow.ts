@@ -51,6 +51,17 @@ if (!(await skipWithoutPostgres(t))) {
   for (const slug of slugs) await json(['tenant', 'create', slug])
   const all = ['--template', 'tiny', '--all']
   const slow = { up: 'select pg_sleep(0.4);', down: 'select 1;' }
+  /** A migration that waits, in each tenant, for as long as it is held there. A template's own database is not. */
+  const waiting = {
+    up: `-- statement
+do $$ begin while exists (select from notes where id = 100) loop perform pg_sleep(0.02); end loop; end $$;
+-- statement`,
+    down: 'select 1;'
+  }
+  const inEach = (sql: string) =>
+    Promise.all(slugs.map(slug => asTenantOwner(plane.saasctl, slug, client => client.query(sql))))
+  const hold = () => inEach(`insert into notes values (100, 'held')`)
+  const goOn = () => inEach('delete from notes where id = 100')
   const planned = async (...more: string[]) => (await json<{ id: string }>(['rollout', 'plan', ...all, ...more])).id
   const statusOf = async (id: string) => (await json<{ status: string }>(['rollout', 'show', id])).status
   /** Makes the tenant's next migration fail: what it would create is there already. */
@@ -158,7 +169,8 @@ if (!(await skipWithoutPostgres(t))) {
     const worker = startWorkerProcess(plane.env)
     t.teardown(() => worker.kill('SIGKILL'))
     await worker.says(({ log }) => /is ready/.test(log?.message ?? ''))
-    await tiny.grow({ up: 'select pg_sleep(1);', down: 'select 1;' })
+    await hold()
+    await tiny.grow(waiting)
     const id = await planned('--per-server', '1')
     const started = start(['rollout', 'start', id])
     await started.says(/wave 100%: 0 of 3/)
@@ -167,6 +179,7 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal(code, 7, stderr)
     t.match(stderr, new RegExp(`Rollout ${id} goes on\\..*Come back to it with "saasctl rollout watch ${id}"`, 's'))
     t.match(await json(['rollout', 'status', id]), [{ id, status: 'running', lanes: [{ server: 'main' }] }])
+    await goOn()
     const watched = await run(['rollout', 'watch', id])
     t.equal(watched.code, 0, watched.stderr)
     t.equal(await statusOf(id), 'succeeded')

@@ -1,14 +1,18 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import t from 'tap'
 import type { Json } from '../../src/canonical.js'
 import { readInstance } from '../../src/catalog/instance.js'
 import { type OperationRow, operationById, stepsOf } from '../../src/catalog/operations.js'
 import { SaasctlError } from '../../src/errors.js'
+import { startDispatch } from '../../src/operations/dispatch.js'
 import { cancelOperation } from '../../src/operations/inspect.js'
 import type { Kind, Step, Work } from '../../src/operations/kind.js'
 import { Operations } from '../../src/operations/operations.js'
 import { startOperation } from '../../src/operations/start.js'
 import { controlPlane } from '../support/control-plane.js'
 import { eventually } from '../support/eventually.js'
+import { proxyTo, through } from '../support/proxy.js'
 
 /** The runner on the real ledger, with steps that only write down what was done with them. */
 const plane = await controlPlane({ addServer: false })
@@ -214,4 +218,54 @@ t.test('whoever waits only so long is told that it goes on, and the next one fin
     said.some(line => line.startsWith('undo')),
     'nothing was taken back'
   )
+})
+
+t.test('a worker that is told to end while its lost queue is started anew comes to its end', async t => {
+  const proxy = await proxyTo(plane.server)
+  t.teardown(() => proxy.close())
+  const pools: pg.Pool[] = []
+  const openPool = () => {
+    const pool = new pg.Pool({ connectionString: through(proxy, plane.env['SAASCTL_CATALOG_URL'] ?? '') })
+    pool.on('error', () => {})
+    pool.on('connect', client => client.on('error', () => {}))
+    pools.push(pool)
+    return pool
+  }
+  let lose = () => {}
+  const lost = new Promise<void>(resolve => {
+    lose = resolve
+  })
+  let letOn = () => {}
+  const on = new Promise<void>(resolve => {
+    letOn = resolve
+  })
+  let cut = false
+  const dispatch = await startDispatch({
+    openPool,
+    concurrency: 1,
+    pollInterval: 50,
+    crontab: '',
+    taskList: {
+      // Its end cannot be written.
+      operation: async () => {
+        if (cut) return
+        cut = true
+        proxy.mode = 'closed'
+        proxy.cut()
+      }
+    },
+    onError: () => {},
+    onLost: () => {
+      lose()
+      return on
+    }
+  })
+  await catalog.query(`select graphile_worker.add_job('operation', '{}')`)
+  await lost
+  const stopped = dispatch.stop().then(() => 'stopped')
+  proxy.mode = 'pass'
+  letOn()
+  t.equal(await Promise.race([stopped, sleep(20_000, 'it goes on', { ref: false })]), 'stopped')
+  t.equal(pools.length, 2, 'it was started anew')
+  t.equal(pools[1]?.ended, true, 'and takes no more jobs')
 })

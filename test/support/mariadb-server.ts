@@ -1,5 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { chown, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { chown, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import mysql, { type RowDataPacket } from 'mysql2/promise'
@@ -9,7 +9,7 @@ import { initMysql, startMysql, stopMysql } from '../../src/embedded/mysql-serve
 import { run } from '../../src/embedded/programs.js'
 import { recipe } from '../../src/engines/mysql/recipe.js'
 import { Secret } from '../../src/secret.js'
-import { cache, makeCache, scratch, user, watch } from './servers.js'
+import { keptData, makeCache, scratch, user, watch } from './servers.js'
 
 export type { MysqlBinaries }
 
@@ -117,26 +117,16 @@ export async function mysqlControlLogin(server: MariadbServer): Promise<{ login:
   return { login, password: new Secret(password) }
 }
 
-/** Built under a name of its own and renamed: test files that start at once do not disturb each other. */
 async function templateOf(binaries: MysqlBinaries): Promise<string> {
-  await makeCache()
   const statements = (password: string) => [
     `ALTER USER root@localhost IDENTIFIED BY '${password}'`,
     // From the socket alone: no name is resolved, so that 127.0.0.1 is another host than localhost.
     `DROP USER IF EXISTS root@'127.0.0.1', root@'::1', root@'${hostname().toLowerCase()}'`
   ]
-  const key = createHash('sha256').update(statements('').join()).digest('hex').slice(0, 8)
-  const template = join(cache, `${binaries.flavour}-${binaries.version}-${key}`)
-  if (await stat(template).catch(() => undefined)) return template
-  const building = await mkdtemp(`${template}.`)
-  try {
-    if (user) await chown(building, user.uid, user.gid)
+  await makeCache()
+  return keptData(`${binaries.flavour}-${binaries.version}`, statements('').join(), async building => {
     const password = randomBytes(18).toString('base64url')
     await initMysql({ binaries, user, dataDir: join(building, 'data') }, statements(password))
     await writeFile(join(building, 'password'), password, { mode: 0o600 })
-    await rename(building, template).catch(() => undefined)
-  } finally {
-    await rm(building, { recursive: true, force: true })
-  }
-  return template
+  })
 }

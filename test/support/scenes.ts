@@ -143,7 +143,7 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
     await doVerb(saasctl, 'create', { slug })
     await doVerb(saasctl, 'bind', {})
     await plane.catalogAsSuperuser(client => forget(client, slug))
-    return { verb: 'recover', argument: { slug } }
+    return { verb: 'recover', argument: { slug }, mends: true }
   },
   'migration.check': async () => ({ verb: 'check', argument: {} })
 }

@@ -1,6 +1,19 @@
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { chown, mkdir, mkdtemp, readFile, realpath, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import {
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  statfs,
+  utimes,
+  writeFile
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -50,6 +63,8 @@ export interface TestServerOptions {
   hba?: string
   /** Where its data goes, `scratch` by default; the server's user must be able to get there. */
   folder?: string
+  /** What is in it from the beginning: a folder that `keptData` gave. Nothing by default. */
+  from?: string
 }
 
 export const user = await unprivilegedUser()
@@ -66,7 +81,7 @@ async function freeBytes(folder: string): Promise<number> {
   return bavail * bsize
 }
 
-/** One folder per user and machine, kept between runs: one data folder per PostgreSQL version (40 MB), and nothing else. */
+/** One folder per user and machine, kept between runs: data folders of 40 MB for each version of a server, and nothing else. */
 export const cache = join(scratch, `saasctl-test-${uid}`)
 
 let found: Promise<Binaries[]> | undefined
@@ -97,7 +112,7 @@ export async function skipWithoutPostgres(test: typeof t): Promise<boolean> {
 export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
   const binaries = options.binaries ?? (await postgresBinaries())[0]
   if (!binaries) throw new Error('No PostgreSQL was found; ask skipWithoutPostgres first.')
-  const template = await templateOf(binaries)
+  const template = options.from ?? (await templateOf(binaries))
 
   const folder = await mkdtemp(join(options.folder ?? scratch, 'saasctl-test.'))
   if (user) await chown(folder, user.uid, user.gid)
@@ -170,23 +185,48 @@ export async function makeCache(): Promise<void> {
   if (owner !== uid || mode & 0o022) throw new Error(`${cache} belongs to somebody else.`)
 }
 
-/** Built under a name of its own and renamed: test files that start at once do not disturb each other. */
 async function templateOf(binaries: Binaries): Promise<string> {
-  const recipe = createHash('sha256').update(initdbArguments(binaries.major).join(' ')).digest('hex').slice(0, 8)
-  const template = join(cache, `template-${binaries.version}-${recipe}`)
-  if (await stat(template).catch(() => undefined)) return template
-  const building = await mkdtemp(`${template}.`)
-  try {
-    if (user) await chown(building, user.uid, user.gid)
+  const recipe = initdbArguments(binaries.major).join(' ')
+  return keptData(`template-${binaries.version}`, recipe, async building => {
     const password = randomBytes(18).toString('base64url')
     const [dataDir, config] = [join(building, 'data'), testConfig(binaries.major)]
     await initCluster({ binaries, user, dataDir, superuser: new Secret(password), config, hba: embeddedHba })
     await writeFile(join(building, 'password'), password, { mode: 0o600 })
-    await rename(building, template).catch(() => undefined)
+  })
+}
+
+const DAY_MS = 86_400_000
+
+/**
+ * A folder with `data` and `password`, made once for each name and recipe; what nobody has used for a day makes room for it.
+ * Built under a name of its own and renamed: test files that start at once do not disturb each other.
+ */
+export async function keptData(
+  name: string,
+  recipe: string,
+  build: (building: string) => Promise<void>
+): Promise<string> {
+  const now = new Date()
+  const kept = join(cache, `${name}-${createHash('sha256').update(recipe).digest('hex').slice(0, 8)}`)
+  const isThere = await utimes(kept, now, now).then(
+    () => true,
+    () => false
+  )
+  if (isThere) return kept
+  for (const other of await readdir(cache)) {
+    const { mtimeMs } = await stat(join(cache, other)).catch(() => ({ mtimeMs: now.getTime() }))
+    const old = other.startsWith(`${name}-`) && now.getTime() - mtimeMs > DAY_MS
+    if (old) await rm(join(cache, other), { recursive: true, force: true })
+  }
+  const building = await mkdtemp(`${kept}.`)
+  try {
+    if (user) await chown(building, user.uid, user.gid)
+    await build(building)
+    await rename(building, kept).catch(() => undefined)
   } finally {
     await rm(building, { recursive: true, force: true })
   }
-  return template
+  return kept
 }
 
 /**

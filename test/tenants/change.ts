@@ -137,17 +137,19 @@ if (!(await skipWithoutPostgres(t))) {
   t.test('a suspension and the last step of a resume do not wait for each other in a circle', async t => {
     await create('circle')
     await suspendTenant(saasctl, 'circle', wait)
-    // Holds the suspension between its two writes for as long as the resume needs to come to its own.
-    await plane.catalogAsSuperuser(client =>
-      client.query(`
-        create function public.slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(0.5); return new; end $$;
-        create trigger slowly after update on saasctl.tenant for each row when (new.status = 'suspended') execute function public.slowly()`)
-    )
     let suspending: Promise<unknown> = Promise.resolve()
-    const ended = await whileResuming('circle', async () => {
-      suspending = suspendTenant(saasctl, 'circle', { wait: false })
-      suspending.catch(() => {})
-      await sessionThat(`wait_event = 'PgSleep'`)
+    const ended = await plane.catalogAsSuperuser(async client => {
+      await client.query(`
+        create function public.slowly() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(4711); return new; end $$;
+        create trigger slowly after update on saasctl.tenant for each row when (new.status = 'suspended') execute function public.slowly();
+        select pg_advisory_lock(4711)`)
+      return whileResuming('circle', async () => {
+        suspending = suspendTenant(saasctl, 'circle', { wait: false })
+        suspending.catch(() => {})
+        await sessionThat(`wait_event = 'advisory'`)
+        // Holds the suspension between its two writes for as long as the resume needs to come to its own.
+        setTimeout(() => void client.query('select pg_advisory_unlock(4711)'), 500)
+      })
     })
     await t.resolves(suspending, 'the suspension is not the victim')
     await plane.catalogAsSuperuser(client => client.query('drop trigger slowly on saasctl.tenant'))
