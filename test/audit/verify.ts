@@ -525,7 +525,10 @@ if (!(await skipWithoutPostgres(t))) {
       await t.rejects(check(lines.slice(0, -1)), { code: 'INVALID_INPUT', message: /cut off/ })
       await t.rejects(check(lines.toSpliced(at, 1)), { code: 'INVALID_INPUT', message: /events and says/ })
       await t.rejects(check(['nonsense']), { code: 'INVALID_INPUT', message: /line 1/ })
-      await t.rejects(verifyFile(join(folder, 'none'), { keys: [] }), { code: 'INVALID_INPUT', message: /no such file/ })
+      await t.rejects(verifyFile(join(folder, 'none'), { keys: [] }), {
+        code: 'INVALID_INPUT',
+        message: /no such file/
+      })
       await t.rejects(verifyFile(folder, { keys: [] }), { code: 'INVALID_INPUT', message: /a directory/ })
       const nothing = {
         ...JSON.parse(lines[at] ?? ''),
@@ -574,7 +577,10 @@ if (!(await skipWithoutPostgres(t))) {
   })
 
   await t.test('a checkpoint file that is damaged, half there or none is refused in one sentence', async t => {
-    await t.rejects(readCheckpoint(join(folder, 'none')), { code: 'INVALID_INPUT', message: /cannot be used: no such file/ })
+    await t.rejects(readCheckpoint(join(folder, 'none')), {
+      code: 'INVALID_INPUT',
+      message: /cannot be used: no such file/
+    })
     await writeFile(join(folder, 'half'), await readFile(join(folder, 'checkpoint-1')))
     await t.rejects(readCheckpoint(join(folder, 'half')), { code: 'INVALID_INPUT', message: /half\.sig/ })
     await writeFile(join(folder, 'half.sig'), Buffer.alloc(64))

@@ -126,21 +126,24 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
     t.equal(await findTenant(rescued.catalog, 'my-later'), undefined)
   })
 
-  await t.test('a store or server that is away is told, and its new address makes nothing old that came since', async t => {
-    const admin = (sql: string) => asSuperuser(plane.server, client => client.query(sql), 'restored')
-    const before = (await planRescue(rescued)).filter(({ server }) => server === 'main').length
-    await admin(
-      `update saasctl.backup set store = 's3://gone/for-good'; update saasctl.server set port = 1 where name = 'maria'`
-    )
-    const lines = await planRescue(rescued)
-    await admin(`update saasctl.backup set store = '${(await saasctl.stores.open(saasctl.stores.usual)).url}';
+  await t.test(
+    'a store or server that is away is told, and its new address makes nothing old that came since',
+    async t => {
+      const admin = (sql: string) => asSuperuser(plane.server, client => client.query(sql), 'restored')
+      const before = (await planRescue(rescued)).filter(({ server }) => server === 'main').length
+      await admin(
+        `update saasctl.backup set store = 's3://gone/for-good'; update saasctl.server set port = 1 where name = 'maria'`
+      )
+      const lines = await planRescue(rescued)
+      await admin(`update saasctl.backup set store = '${(await saasctl.stores.open(saasctl.stores.usual)).url}';
       update saasctl.server set port = ${port} where name = 'maria'`)
-    t.match(
-      lines.filter(({ found }) => found === 'unreachable').map(({ server }) => server),
-      ['s3://gone/for-good', 'maria']
-    )
-    t.equal(lines.filter(({ server }) => server === 'main').length, before)
-  })
+      t.match(
+        lines.filter(({ found }) => found === 'unreachable').map(({ server }) => server),
+        ['s3://gone/for-good', 'maria']
+      )
+      t.equal(lines.filter(({ server }) => server === 'main').length, before)
+    }
+  )
 
   await t.test('no worker acts on what the restored catalog believes to be due', async t => {
     const { signal } = new AbortController()
