@@ -15,7 +15,8 @@ import { session } from './support/plane.js'
 import { figure, perSecond } from './support/report.js'
 import { rolloutPlane } from './support/rollout-plane.js'
 
-// One real migration over many databases, against the floor: connect, one guarded message, disconnect, as many at a time.
+// One real migration over many databases, against the floor: connect, one guarded message, disconnect, as many at a time. At
+// full pace, because the floor does not look how its server is doing either.
 const databases = Number(process.argv[2] ?? 500)
 const rounds = Number(process.argv[3] ?? 3)
 const cliRuns = Number(process.argv[4] ?? 10)
@@ -34,7 +35,7 @@ try {
   const seconds = { saasctl: 0, floor: 0 }
   for (let round = 0; round < rounds; round += 1) {
     await template.grow()
-    const id = await plannedRollout(saasctl, {}, { wholeFleet: false })
+    const id = await plannedRollout(saasctl, { pace: 'full' }, { wholeFleet: false })
     const ours = async () => {
       seconds.saasctl += (await timed(() => rollOut(id))) / 1000
     }

@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import type { Command, Option } from 'commander'
 
 export const shells = ['bash', 'zsh', 'fish'] as const
 export type Shell = (typeof shells)[number]
@@ -8,7 +8,15 @@ interface Place {
   path: string
   names: string[]
   commands: Array<{ name: string; about: string }>
-  flags: Array<{ name: string; about: string }>
+  flags: Flag[]
+}
+
+interface Flag {
+  name: string
+  short: string | undefined
+  about: string
+  /** What it takes: nothing, one of these, or, with none of them, a text or a file. */
+  values: readonly string[] | undefined
 }
 
 /** Completion scripts, made from the program itself: what it does not know is not completed. */
@@ -19,15 +27,33 @@ function placesOf(program: Command): Place[] {
     {
       path,
       names: [command.name(), ...command.aliases()],
-      commands: command.commands.map(child => ({ name: child.name(), about: child.description() })),
+      commands: [
+        ...command.commands.map(child => ({ name: child.name(), about: child.description() })),
+        ...(command.registeredArguments[0]?.argChoices ?? []).map(name => ({ name, about: '' }))
+      ],
       flags: [...new Set([...command.options, ...program.options])]
         .filter(option => !option.hidden && option.long)
-        .map(option => ({ name: option.long ?? '', about: option.description }))
-        .concat({ name: '--help', about: 'explain the command' })
+        .map(flagOf)
+        .concat({ name: '--help', short: '-h', about: 'explain the command', values: undefined })
     },
     ...command.commands.flatMap(child => walk(child, `${path}/${child.name()}`))
   ]
   return walk(program, '')
+}
+
+function flagOf({ long, short, description, argChoices, required, optional }: Option): Flag {
+  return { name: long ?? '', short, about: description, values: required || optional ? (argChoices ?? []) : undefined }
+}
+
+/** Lines of a `case` on the word before: what follows a flag that takes a value is that value, and no flag. */
+function afterFlags(places: Place[], line: (values: string) => string): string {
+  const byValues = new Map<string, Set<string>>()
+  for (const { name, short, values } of places.flatMap(({ flags }) => flags)) {
+    if (!values) continue
+    const names = byValues.get(values.join(' ')) ?? new Set()
+    byValues.set(values.join(' '), names.add(name).add(short ?? name))
+  }
+  return [...byValues].map(([values, names]) => `    ${[...names].join('|')}) ${line(values)} ;;`).join('\n')
 }
 
 /** Lines of a `case` that walk the words typed so far from place to place. */
@@ -58,6 +84,9 @@ ${steps(places)}
   case "$place" in
 ${words.join('\n')}
   esac
+  case "\${COMP_WORDS[COMP_CWORD-1]}" in
+${afterFlags(places, values => `words='${values}'`)}
+  esac
   COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _saasctl saasctl
@@ -83,6 +112,9 @@ ${steps(places)}
   case "$place" in
 ${words.join('\n')}
   esac
+  case "\${words[CURRENT-1]}" in
+${afterFlags(places, values => (values === '' ? '_files; return' : `compadd ${values}; return`))}
+  esac
   if [[ "$PREFIX" == -* ]]; then _describe flag flags; elif (( $#verbs )); then _describe command verbs; else _files; fi
 }
 compdef _saasctl saasctl
@@ -96,10 +128,11 @@ function fish(program: Command): string {
       ({ name, about }) =>
         `complete -c saasctl -f -n 'test (__saasctl_place) = "${path}/"' -a ${name} -d '${quoted(about)}'`
     ),
-    ...flags.map(
-      ({ name, about }) =>
-        `complete -c saasctl -n 'test (__saasctl_place) = "${path}/"' -l ${name.slice(2)} -d '${quoted(about)}'`
-    )
+    ...flags.map(({ name, short, about, values }) => {
+      const letter = short ? ` -s ${short.slice(1)}` : ''
+      const taken = values && (values.length === 0 ? ' -r' : ` -x -a '${values.join(' ')}'`)
+      return `complete -c saasctl -n 'test (__saasctl_place) = "${path}/"' -l ${name.slice(2)}${letter}${taken ?? ''} -d '${quoted(about)}'`
+    })
   ])
   const walk = places
     .filter(({ path }) => path !== '')

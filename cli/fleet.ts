@@ -1,12 +1,13 @@
 import { asSaasctlError, type ErrorRecord, SaasctlError } from '../src/errors.js'
-import type { TenantOutcome, Wait } from '../src/tenants/work.js'
+import type { TenantOutcome } from '../src/tenants/work.js'
 import { agree } from './confirm.js'
+import type { Act } from './dry-run.js'
 import type { Session } from './session.js'
 import { plural } from './text.js'
 import { operationView, tenantView } from './views.js'
 
-type Outcome = TenantOutcome | (Omit<TenantOutcome, 'operation'> & { operation: null })
-export type OnTenant = (slug: string, wait: Wait) => Promise<Outcome>
+export type Outcome = TenantOutcome | (Omit<TenantOutcome, 'operation'> & { operation: null })
+type OnTenant = Act<Outcome>
 
 /** What became of one of several tenants. */
 interface Line {
@@ -38,7 +39,7 @@ export async function onTenants(session: Session, slugs: string[], verb: string,
 }
 
 async function onOne(session: Session, slug: string, act: OnTenant): Promise<void> {
-  await printOutcome(session, await act(slug, session.wait()))
+  await printOutcome(session, await act(session.saasctl, slug, session.wait()))
 }
 
 /** One tenant and the operation on it, as every command that changes a tenant prints them. */
@@ -69,7 +70,7 @@ async function lineOf(session: Session, slug: string, act: OnTenant): Promise<Li
   const nothing = { slug, status: null, operation: null, error: null, message: null }
   if (session.interrupt.signal.aborted) return { ...nothing, result: 'left' }
   try {
-    const { tenant, operation } = await act(slug, session.wait(slug))
+    const { tenant, operation } = await act(session.saasctl, slug, session.wait(slug))
     const result = session.flags.wait || operation === null ? 'done' : 'started'
     return { ...nothing, slug: tenant.slug, result, status: tenant.status, operation: operation?.id ?? null }
   } catch (thrown) {

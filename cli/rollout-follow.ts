@@ -6,6 +6,11 @@ import type { Session } from './session.js'
 const leaving =
   'Leaving. With a worker the rollout goes on without us; otherwise it is paused when what has begun is finished.'
 
+/** To be said before the rollout runs: from then on Ctrl-C may not leave it to nobody. */
+export function aboutToFollow({ flags, interrupt }: Session): void {
+  if (flags.wait) interrupt.follow(leaving)
+}
+
 /** Follows a rollout to wherever it stops, tells, writes the reports, and ends with the exit code that fits. */
 export async function followRollout(session: Session, id: string, reports: ReportFlags = {}): Promise<void> {
   const { saasctl, flags, progress, interrupt } = session
@@ -13,7 +18,7 @@ export async function followRollout(session: Session, id: string, reports: Repor
   const { followRollout: follow } = await import('../src/rollouts/follow.js')
   const shown = new RolloutProgress(session)
   let told = ''
-  interrupt.follow(leaving)
+  aboutToFollow(session)
   const view = await follow(saasctl, id, {
     ...(flags.timeout !== undefined && { timeoutMs: flags.timeout }),
     signal: interrupt.signal,

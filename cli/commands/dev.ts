@@ -54,7 +54,9 @@ async function stop(desk: Desk): Promise<void> {
 }
 
 async function status(desk: Desk): Promise<void> {
-  desk.print.one(statusView(await (await server(desk)).status()))
+  const [{ mysqlStatus }, embedded] = await Promise.all([import('../../src/embedded/mysql.js'), server(desk)])
+  const [catalog, mysql] = await Promise.all([embedded.status(), mysqlStatus(desk.config().home)])
+  desk.print.one({ ...statusView(catalog), ...(mysql && { mysql }) })
 }
 
 async function reset(desk: Desk, { confirm = [] }: ResetOptions): Promise<void> {

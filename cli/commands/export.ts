@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { LineFormat } from '../../src/engines/snapshot.js'
 import { SaasctlError } from '../../src/errors.js'
-import { printSteps } from '../dry-run.js'
+import { known, printSteps } from '../dry-run.js'
 import { readText } from '../files.js'
 import { verb } from '../help.js'
 import { type PageFlags, pageFlags, pageOf, tellMore } from '../paging.js'
@@ -62,7 +62,7 @@ function formats(text: string): LineFormat[] {
 }
 
 async function create(session: Session, options: CreateOptions, slug: string): Promise<void> {
-  if (options.dryRun) return printSteps(session, 'export.create', [slug])
+  if (options.dryRun) return printSteps(session, 'export.create', await known(session, slug))
   const { saasctl, print, progress } = session
   const [{ createExport, mustFindExport }, { containerOf }] = await Promise.all([
     import('../../src/exports/create.js'),

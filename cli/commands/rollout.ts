@@ -3,11 +3,21 @@ import type { RolloutView } from '../../src/rollouts/control.js'
 import { agree } from '../confirm.js'
 import { verb } from '../help.js'
 import { type PageFlags, pageFlags, pageOf, tellMore } from '../paging.js'
-import { followRollout, printView } from '../rollout-follow.js'
+import { aboutToFollow, followRollout, printView } from '../rollout-follow.js'
 import { checkReports, type ReportFlags, reportFlags, writeReports } from '../rollout-report.js'
 import { type Session, withSaasctl } from '../session.js'
 import { plural } from '../text.js'
-import { isDry, plan, printPlan, rehearse, reportUnseen, type WishFlags, wishFlags, wishOf } from './rollout/plan.js'
+import {
+  checkStored,
+  isDry,
+  plan,
+  printPlan,
+  rehearse,
+  reportUnseen,
+  type WishFlags,
+  wishFlags,
+  wishOf
+} from './rollout/plan.js'
 
 export function rollout(noun: Command): void {
   wishFlags(
@@ -47,6 +57,7 @@ export function rollout(noun: Command): void {
 }
 
 async function start(session: Session, flags: WishFlags & ReportFlags, id: string | undefined): Promise<void> {
+  if (id !== undefined) await checkStored(flags)
   if (isDry(flags)) return id === undefined ? plan(session, flags) : rehearse(session, flags, id)
   await checkReports(flags)
   const { startRollout } = await import('../../src/rollouts/control.js')
@@ -60,6 +71,7 @@ async function start(session: Session, flags: WishFlags & ReportFlags, id: strin
     await agree(`${plural(planned.targets, 'tenant')} will be migrated: ${files.join(', ')}.`, session.flags)
     chosen = planned.id
   }
+  aboutToFollow(session)
   const started = await startRollout(session.saasctl, chosen, { allow: flags.allow ?? [] })
   session.progress.notice(`Rollout ${started.id} has started.`)
   await followRollout(session, started.id, flags)
@@ -75,6 +87,9 @@ async function status({ saasctl, print, progress }: Session, _flags: object, id:
     for (const lane of lanes) {
       const error = lane.status === 'waiting' ? lane.error : null
       if (error) progress.notice(`server ${lane.server} waits and is tried again: ${error.message}`)
+      else if (lane.owner !== null && lane.atOnce < lane.atMost) {
+        progress.notice(`server ${lane.server}: ${lane.atOnce} of ${lane.atMost} databases at once, for it is busy`)
+      }
     }
   }
 }
@@ -111,6 +126,7 @@ function moved(move: Move): (session: Session, flags: ReportFlags, id: string) =
   return async (session, flags, id) => {
     await checkReports(flags)
     const control = await import('../../src/rollouts/control.js')
+    if (move === 'resumeRollout' || move === 'retryRollout') aboutToFollow(session)
     const { status } = await control[move](session.saasctl, id)
     session.progress.notice(`Rollout ${id} is ${status}.`)
     if (status === 'running') await followRollout(session, id, flags)

@@ -60,7 +60,10 @@ async function show({ saasctl, print }: Session, _options: object, name: string)
 
 async function build(session: Session, options: BuildOptions, name: string): Promise<void> {
   const { saasctl, print, progress } = session
-  if (options.dryRun) return printSteps(session, 'template.build', [name])
+  if (options.dryRun) {
+    const { showTemplate } = await import('../../src/templates/list.js')
+    return printSteps(session, 'template.build', (await showTemplate(saasctl, name)).name)
+  }
   const { buildTemplate } = await import('../../src/templates/build-template.js')
   const { server, again = false, warm, plan } = options
   const lines = await buildTemplate(saasctl, name, { server, again, warm, plan }, session.wait())

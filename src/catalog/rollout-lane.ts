@@ -182,6 +182,15 @@ export async function finishTargets(q: Queryable, lane: Lane, finished: Finished
   })
 }
 
+/** Says how many databases the lane works at once just now; what it says in the end takes its place. */
+export async function sayWidth(q: Queryable, { operation }: Lane, atOnce: number): Promise<void> {
+  await q.query(
+    `update saasctl.operation o set result = jsonb_build_object('atOnce', $3::int)
+     where o.id = $1 and o.epoch = $2 and o.status = 'running'`,
+    [operation.id, operation.epoch, atOnce]
+  )
+}
+
 /** Counts what failed, for the brakes; gives the totals so far. */
 export async function countFailures(
   q: Queryable,

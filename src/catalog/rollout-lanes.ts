@@ -9,6 +9,9 @@ export interface LaneRow {
   status: 'queued' | 'running' | 'waiting' | 'undoing'
   /** Who works it, as the ledger has it; null when nobody does just now. */
   owner: string | null
+  /** How many databases it works at once, and how many it may. */
+  atOnce: number
+  atMost: number
   /** How often it was tried in vain, what the last try met, and when the next one is due. */
   attempt: number
   error: ErrorRecord | null
@@ -17,7 +20,8 @@ export interface LaneRow {
 
 export function lanesOf(q: Queryable, rolloutId: string): Promise<LaneRow[]> {
   return q.query<LaneRow>(
-    `select o.id as "operationId", s.name as server, o.status, o.owner, o.attempt, o.error, o.next_at as "nextAt"
+    `select o.id as "operationId", s.name as server, o.status, o.owner, o.attempt, o.error, o.next_at as "nextAt",
+       coalesce(o.result->>'atOnce', o.input->>'concurrency')::int as "atOnce", (o.input->>'concurrency')::int as "atMost"
      from saasctl.operation o join saasctl.server s on s.id = (o.input->>'serverId')::uuid
      where o.kind = 'rollout.lane' and o.subject = 'rollout:' || $1::text || '/' || s.id::text
        and o.status in ${open} order by s.name`,

@@ -20,6 +20,7 @@ export class KeepBound {
   #missed = false
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> | undefined
+  readonly #late = new AbortController()
 
   constructor(tools: Tools, report: (sentence: string) => void) {
     this.#tools = tools
@@ -34,10 +35,10 @@ export class KeepBound {
 
   /** Writes what is left, and says so when it cannot. */
   async close(): Promise<void> {
-    const late = new AbortController()
-    const patience = sleep(PATIENCE_MS, 'late', { signal: late.signal }).catch(() => undefined)
+    const { signal } = this.#late
+    const patience = sleep(PATIENCE_MS, 'late', { signal }).catch(() => undefined)
     const ended = await Promise.race([this.#write(), patience])
-    late.abort()
+    this.#late.abort()
     if (ended === 'late' || this.#missed)
       this.#report(
         'Not every server knows yet what was changed: a worker writes it there, or "saasctl catalog backup".'
@@ -59,7 +60,10 @@ export class KeepBound {
       const ids = [...this.#changed]
       this.#changed.clear()
       try {
-        for (const id of await serversToBindFor(this.#tools.catalog, ids)) await bindServer(this.#tools, id)
+        for (const id of await serversToBindFor(this.#tools.catalog, ids)) {
+          if (this.#late.signal.aborted) return
+          await bindServer(this.#tools, id)
+        }
         this.#missed = false
       } catch {
         this.#missed = true

@@ -66,6 +66,26 @@ export async function embeddedMysql(home: string, making: MysqlMaking): Promise<
   }
 }
 
+export interface MysqlStatus {
+  state: 'running' | 'stopped'
+  flavour: EmbeddedMysql['flavour']
+  version: string
+  port: number
+  pid: number | null
+  logFile: string
+}
+
+/** How the private MariaDB or MySQL of a home stands, without starting it; undefined when there is none. */
+export async function mysqlStatus(home: string): Promise<MysqlStatus | undefined> {
+  const place = await findPlace(home)
+  const record = place === undefined ? undefined : await readRecord(place)
+  if (place === undefined || record === undefined) return undefined
+  const { flavour, version, port } = record
+  const running = await findMysql(mysqlDataOf(place), port)
+  const state = running ? 'running' : 'stopped'
+  return { state, flavour, version, port, pid: running?.pid ?? null, logFile: logOf(place) }
+}
+
 async function start(place: string, { path, report, rights }: MysqlMaking): Promise<EmbeddedMysql> {
   const root = await unprivilegedUser()
   const record = (await readRecord(place)) ?? (await make(place, root, { path, report, rights }))

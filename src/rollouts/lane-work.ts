@@ -9,6 +9,7 @@ import type { ActingSession, Credentials, Engine, Fence, OwnerSession, ServerAcc
 import { asSaasctlError, SaasctlError } from '../errors.js'
 import type { Tools, Work } from '../operations/kind.js'
 import { mustFindRollout } from './find.js'
+import { Pace } from './pace.js'
 import { schemasOf } from './plan.js'
 import { changedFile, EngineSchema, type KeptFiles, type Schemas } from './schema.js'
 import type { RolloutSettings } from './settings.js'
@@ -30,7 +31,7 @@ export class LaneWork implements Work {
   readonly rollout: Rollout
   readonly schema: EngineSchema
   readonly engine: Engine
-  readonly concurrency: number
+  readonly pace: Pace
   /** What is no longer as it was planned, as a sentence: then no database is touched. */
   readonly change: string | undefined
   readonly #access: ServerAccess
@@ -46,8 +47,8 @@ export class LaneWork implements Work {
     const { rolloutId, serverId, wave, concurrency } = operation.input
     this.tools = tools
     this.lane = { operation, rolloutId, serverId, wave }
-    this.concurrency = concurrency
     this.rollout = parts.rollout
+    this.pace = new Pace(concurrency, parts.rollout.settings.pace)
     this.schema = parts.schema
     this.engine = parts.engine
     this.#access = parts.access
@@ -97,6 +98,16 @@ export class LaneWork implements Work {
     return logins.credentials('owner')
   }
 
+  /** Logs in to a target's database as its owner, and looks how long the server takes for that. */
+  async goIn(target: HeldTarget): Promise<OwnerSession> {
+    const names = { ...this.engine.names(target.databaseId), database: target.database }
+    const owner = await this.ownerOf(target)
+    const from = performance.now()
+    const inside = await this.session.enterDatabase(names, owner)
+    this.pace.loggedIn(performance.now() - from)
+    return inside
+  }
+
   /** A target that is over, whatever became of it, keeps nothing here. */
   forget({ databaseId }: HeldTarget): void {
     this.#logins.delete(databaseId)
@@ -106,7 +117,7 @@ export class LaneWork implements Work {
   async goOut(inside: OwnerSession): Promise<void> {
     const left = inside.end().finally(() => this.#leaving.delete(left))
     this.#leaving.add(left)
-    if (this.#leaving.size > this.concurrency) await Promise.race(this.#leaving)
+    if (this.#leaving.size >= this.pace.width) await Promise.race(this.#leaving)
   }
 
   async leave(): Promise<void> {

@@ -1,6 +1,6 @@
 import { tenantEvent } from '../catalog/audit.js'
 import type { Transaction } from '../catalog/catalog.js'
-import { countFailures, type Finished, finishTargets, type HeldTarget } from '../catalog/rollout-lane.js'
+import { countFailures, type Finished, finishTargets, type HeldTarget, sayWidth } from '../catalog/rollout-lane.js'
 import { lockRollout } from '../catalog/rollouts.js'
 import { recordChecksums } from '../catalog/templates.js'
 import { brakeReason, brakeRollout } from './brakes.js'
@@ -17,12 +17,16 @@ export class LaneWriter {
   readonly #progress: (sentence: string) => void
   #finished: Finished[] = []
   #writtenAt = performance.now()
+  /** What was said last of how many are worked at once; as long as nothing is, it is as many as may. */
+  #width: number
   /** The files' checksums are written with the first that is done; they stay the same as long as the lane works. */
   #recorded = false
 
   constructor(work: LaneWork, progress: (sentence: string) => void) {
     this.#work = work
     this.#progress = progress
+    const { atOnce } = (work.lane.operation.result ?? {}) as { atOnce?: number }
+    this.#width = atOnce ?? work.pace.most
   }
 
   add(finished: Finished, slug: string): void {
@@ -50,10 +54,12 @@ export class LaneWriter {
     this.#finished = []
     this.#writtenAt = performance.now()
     if (finished.length === 0) return
-    const { tools, lane, schema, rollout, engine } = this.#work
+    const { tools, lane, schema, rollout, engine, pace } = this.#work
+    const { width } = pace
     const records = !this.#recorded && rollout.direction === 'up' && finished.some(({ status }) => status === 'done')
     await tools.catalog.transaction(lane.operation.actor, async tx => {
       await finishTargets(tx, lane, finished)
+      if (width !== this.#width) await sayWidth(tx, lane, width)
       if (records) {
         await recordChecksums(
           tx,
@@ -70,6 +76,7 @@ export class LaneWriter {
       await this.#brake(tx, finished)
     })
     this.#recorded ||= records
+    this.#width = width
     const count = finished.filter(({ status }) => status === 'done').length
     if (count > 0) this.#progress(`${count} more done`)
   }

@@ -37,10 +37,10 @@ export const rolloutLane: Kind<LaneInput, LaneWork> = {
 
 async function workLane(work: LaneWork, progress: (sentence: string) => void): Promise<void> {
   const { default: Queue } = await import('p-queue')
-  const { tools, lane, change, concurrency } = work
+  const { tools, lane, change, pace } = work
   await freeLeftTargets(tools.catalog, lane)
   if (change) return tools.catalog.transaction(lane.operation.actor, tx => brakeRollout(tx, lane.rolloutId, change))
-  await new Crew(work, new LaneWriter(work, progress), new Queue({ concurrency })).work()
+  await new Crew(work, new LaneWriter(work, progress), new Queue({ concurrency: pace.width })).work()
 }
 
 /** Works the targets of a lane, as many at a time as the lane may. */
@@ -81,9 +81,12 @@ class Crew {
 
   /** Takes what is due, or waits for something to happen; false when nothing is left or the rollout was stopped. */
   async #goOn(): Promise<boolean> {
-    const { tools, lane, concurrency } = this.#work
+    const { tools, lane, pace } = this.#work
     if (this.#writer.braked) return false
-    const wanted = Math.max(1, this.#ahead + concurrency - this.#queue.pending - this.#queue.size)
+    if (!this.#writer.urgent) this.#queue.start()
+    pace.lookIfDue()
+    this.#queue.concurrency = pace.width
+    const wanted = Math.max(1, this.#ahead + pace.width - this.#queue.pending - this.#queue.size)
     const ids = Array.from({ length: wanted }, () => uuidv7())
     const targets = await takeTargets(tools.catalog, lane, ids)
     await this.#work.readLogins(targets)
@@ -106,7 +109,7 @@ class Crew {
    * migrations it is hardly more than one, and with fast ones not every target costs a question to the catalog.
    */
   get #ahead(): number {
-    return Math.min(LONGEST_QUEUE, Math.max(1, Math.ceil((this.#work.concurrency * WRITE_MS) / this.#usualMs)))
+    return Math.min(LONGEST_QUEUE, Math.max(1, Math.ceil((this.#work.pace.width * WRITE_MS) / this.#usualMs)))
   }
 
   #add(target: HeldTarget): void {
@@ -124,25 +127,30 @@ class Crew {
       } catch (thrown) {
         this.#failure ??= asSaasctlError(thrown)
       }
+      // Nobody else begins at a server that is gone, nor before a failure is written and the brakes have counted it.
+      if (this.#failure || this.#writer.urgent) this.#queue.pause()
       this.#work.forget(target)
       this.#usualMs += (performance.now() - begun - this.#usualMs) / 8
+      this.#queue.concurrency = this.#work.pace.width
       this.#open -= 1
       this.#ring()
     })
   }
 
   /**
-   * Until no more than so many wait, or it is time to write. Where nothing more was due, all at work are waited for: the
-   * catalog would be asked twice for each of the last ones, to give nothing.
+   * Until one more is over and no more than so many wait, or it is time to write. Where nothing more was due, all at work are
+   * waited for: the catalog would be asked twice for each of the last ones, to give nothing. What happened while it was asked
+   * rings no bell here, and is seen at once.
    */
   async #nextFinished(waiting: number): Promise<void> {
     const until = performance.now() + WRITE_MS
-    do {
+    while (this.#open > 0 && !this.#failure && !this.#writer.urgent && performance.now() < until) {
       const rung = new Promise<void>(resolve => {
         this.#ring = resolve
       })
       await Promise.race([rung, sleep(WRITE_MS)])
-    } while (this.#isAbove(waiting) && !this.#failure && !this.#writer.urgent && performance.now() < until)
+      if (!this.#isAbove(waiting)) return
+    }
   }
 
   #isAbove(waiting: number): boolean {

@@ -1,5 +1,6 @@
 import { SaasctlError } from '../errors.js'
 import { quoteInput } from '../names.js'
+import type { PaceName } from './pace.js'
 
 /** How far a rollout has come at the end of a wave: a share of all its targets, or a number of them. */
 export type WaveEnd = { percent: number } | { count: number }
@@ -30,9 +31,11 @@ export interface RolloutSettings {
   soakMs: number
   gates: Gate[]
   brakes: Brakes
-  /** Databases of one server that are migrated at once, and of all servers together. */
+  /** Databases of one server that are migrated at once, and of all servers together, at most. */
   perServer: number
   total: number
+  /** Whether fewer are while a server answers slower; `calm` for rollouts that were planned before there was a choice. */
+  pace?: PaceName
   /** How often a target is tried when it failed with something that may pass. */
   tries: number
   /** Codes of findings that do not stop it. */
@@ -47,6 +50,7 @@ export const usualSettings: RolloutSettings = {
   brakes: { failures: null, percent: 5, consecutive: 5 },
   perServer: 4,
   total: 16,
+  pace: 'calm',
   tries: 5,
   allow: []
 }

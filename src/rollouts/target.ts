@@ -51,9 +51,8 @@ async function migrate(
   fingerprints: Fingerprints,
   reached: Reached
 ): Promise<void> {
-  const { engine, schema, session } = work
-  const names = { ...engine.names(target.databaseId), database: target.database }
-  const inside = await session.enterDatabase(names, await work.ownerOf(target))
+  const { schema } = work
+  const inside = await work.goIn(target)
   const bring = async (before: Array<{ name: string }>) => {
     await applyAll(work, target, inside, before, reached)
     if (reached.schema) {

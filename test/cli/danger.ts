@@ -115,7 +115,24 @@ if (!(await skipWithoutPostgres(t))) {
     ])
     t.ok((await steps('tenant', 'delete', 'acme', '--now')).includes('drop database'))
     t.ok((await steps('template', 'build', 'tiny')).includes('seal'))
-    t.equal((await run(['tenant', 'create', 'acme', '--dry-run'])).code, 6, 'and what would be refused')
+    const operations = (await json<unknown[]>(['operation', 'list', '--limit', '1000'])).length
+    for (const [code, ...words] of [
+      ['6', 'create', 'acme'],
+      ['5', 'create', 'umbrella', '--plan', 'nothing'],
+      ['5', 'create', 'umbrella', '--server', 'nowhere'],
+      ['5', 'suspend', 'nobody'],
+      ['6', 'undelete', 'acme'],
+      ['5', 'restore', 'acme', '--latest'],
+      ['6', 'clone', 'acme', '--as', 'globex']
+    ]) {
+      const refused = await run(['tenant', ...words, '--dry-run'])
+      t.equal(refused.code, Number(code), `what would be refused is: ${words.join(' ')}: ${refused.stderr}`)
+    }
+    t.equal(
+      (await json<unknown[]>(['operation', 'list', '--limit', '1000'])).length,
+      operations,
+      'and nothing is promised'
+    )
     t.equal((await run(['tenant', 'show', 'umbrella'])).code, 5)
   })
 

@@ -39,6 +39,7 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
     const before = await pid()
     t.equal((await run(['dev', 'stop'])).code, 0)
     t.equal(await runs(before), false)
+    t.match(await json(['dev', 'status']), { state: 'stopped', mysql: { state: 'stopped', port, pid: null } })
     t.equal((await servers())[1]?.port, port)
     t.match(await json(['tenant', 'create', 'acme', '--engine', 'mysql']), { tenant: { server: 'local-mysql' } })
   })

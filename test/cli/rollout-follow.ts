@@ -144,6 +144,16 @@ if (!(await skipWithoutPostgres(t))) {
     t.equal(await statusOf(id), 'succeeded')
   })
 
+  await t.test('a Ctrl-C that comes before anybody follows does not leave it to nobody', async t => {
+    await tiny.grow()
+    const id = await planned()
+    const started = start(['rollout', 'start', id])
+    await started.says(/has started/)
+    started.child.kill('SIGINT')
+    t.match(await started.ended, { code: 3, stderr: /stands still\. Paused by/ })
+    t.equal((await run(['rollout', 'resume', id])).code, 0)
+  })
+
   await t.test('with a worker it goes on without whoever started it, and watch comes back to it', async t => {
     const worker = startWorkerProcess(plane.env)
     t.teardown(() => worker.kill('SIGKILL'))

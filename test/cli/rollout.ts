@@ -82,6 +82,10 @@ if (!(await skipWithoutPostgres(t))) {
     t.match(await json(['rollout', 'start', id, '--dry-run-on', 'acme']), [{ clone: 'acme', migration: '0005_grown' }])
     t.match(await json(['rollout', 'show', id]), { status: 'planned', leftMs: Number }, 'nothing was started')
     t.match(await run(['rollout', 'start', id, '--dry-run-on', 'nobody']), { code: 5 })
+    t.match(await run(['rollout', 'start', id, '--per-server', '1']), {
+      code: 2,
+      stderr: /as it was planned, and --per-server would change it/
+    })
     t.equal((await run(['rollout', 'start', id, '--allow', 'function.search-path'])).code, 0)
   })
 

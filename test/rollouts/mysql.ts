@@ -43,19 +43,34 @@ if (!(await skipWithoutPostgres(t)) && !(await skipWithoutMysql(t))) {
     return followRollout(saasctl, id, {})
   }
   const database = async (slug: string) => (await findTenant(saasctl.catalog, slug)).database ?? ''
-  const columns = async (slug: string) => {
+  const read = async (slug: string, sql: string) => {
     const { engine, access, logins, names } = await gather(
       saasctl,
       (await findTenant(saasctl.catalog, slug)).databaseId ?? ''
     )
-    const as = await logins.credentials('readonly')
-    const sql = `select column_name as name from information_schema.columns where table_schema = '${names.database}' and table_name = 'tags'`
-    return (await engine.read(access, names.database, as, sql, { timeoutMs: 5000 })).map(({ name }) => name)
+    return engine.read(access, names.database, await logins.credentials('readonly'), sql, { timeoutMs: 5000 })
+  }
+  const columns = async (slug: string) => {
+    const sql = `select column_name as name from information_schema.columns where table_schema = '${await database(slug)}' and table_name = 'tags'`
+    return (await read(slug, sql)).map(({ name }) => name)
   }
   const audit = async () => {
     await settle(saasctl)
     return fleetAudit(plane, { mysql })
   }
+
+  await t.test('a query that would change something is told that it only reads, on each engine', async t => {
+    for (const slug of ['globex', 'initech']) {
+      for (const sql of ['create table mine (id int)', `insert into notes values (9, 'x')`, 'delete from notes']) {
+        await t.rejects(
+          read(slug, sql),
+          { code: 'INVALID_INPUT', message: /^A query may only read, and this one/ },
+          sql
+        )
+      }
+      await t.rejects(read(slug, 'select * from nowhere'), { code: 'SERVER_FAILED' })
+    }
+  })
 
   await t.test('one plan names what each engine is told of the same files, and the biggest table it hits', async t => {
     const fill = `insert into notes select seq, repeat('x', 500) from seq_2_to_4000; analyze table notes`

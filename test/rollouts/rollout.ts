@@ -12,6 +12,7 @@ import {
 import { followRollout } from '../../src/rollouts/follow.js'
 import { planRollout, type RolloutWish } from '../../src/rollouts/plan.js'
 import { type RolloutSettings, usualSettings } from '../../src/rollouts/settings.js'
+import { rolloutStatus } from '../../src/rollouts/status.js'
 import { createTenant } from '../../src/tenants/create.js'
 import { asTenantOwner } from '../support/as-owner.js'
 import { controlPlane } from '../support/control-plane.js'
@@ -175,6 +176,38 @@ if (!(await skipWithoutPostgres(t))) {
     const last = await planned()
     await startRollout(saasctl, last)
     await followRollout(saasctl, last, {})
+  })
+
+  await t.test('a lane that works fewer databases at once than it may says so, in the status too', async t => {
+    await plane.catalogAsSuperuser(client =>
+      client.query(`
+        create table said (at_once int); grant insert on said to public;
+        create function say() returns trigger language plpgsql as
+          $$ begin insert into public.said values ((new.result->>'atOnce')::int); return null; end $$;
+        create trigger say after update of result on saasctl.operation for each row
+          when (new.kind = 'rollout.lane' and new.status = 'running') execute function say()`)
+    )
+    await tiny.grow()
+    const id = await planned()
+    await startRollout(saasctl, id)
+    t.match(await rolloutStatus(saasctl, id), [{ lanes: [{ atOnce: 4, atMost: 4 }] }], 'nobody works it yet')
+    t.equal((await followRollout(saasctl, id, {})).rollout.status, 'succeeded')
+    const [{ fewest } = { fewest: null }] = await plane.catalogAsSuperuser(
+      async client => (await client.query<{ fewest: number }>('select min(at_once) as fewest from said')).rows
+    )
+    t.ok(fewest !== null && fewest < 4, `it began with few: ${fewest}`)
+    await plane.catalogAsSuperuser(client => client.query('drop function say() cascade; drop table said'))
+
+    await tiny.grow()
+    const next = await planned()
+    await startRollout(saasctl, next)
+    await plane.catalogAsSuperuser(client =>
+      client.query(
+        `update saasctl.operation set result = '{"atOnce": 2}' where kind = 'rollout.lane' and status = 'queued'`
+      )
+    )
+    t.match(await rolloutStatus(saasctl, next), [{ lanes: [{ server: 'main', atOnce: 2, atMost: 4 }] }])
+    t.equal((await followRollout(saasctl, next, {})).rollout.status, 'succeeded')
   })
 
   await t.test('it is undone for exactly the tenants that it has migrated', async t => {

@@ -9,8 +9,8 @@ import { mustFindExport } from '../../src/exports/create.js'
 import { uuidv7 } from '../../src/names.js'
 import { abortRollout } from '../../src/rollouts/control.js'
 import type { Saasctl } from '../../src/saasctl.js'
-import { updateTenant } from '../../src/tenants/update.js'
 import type { ControlPlane } from './control-plane.js'
+import { eventually } from './eventually.js'
 import { forget } from './lost-catalog.js'
 import type { TinyTemplate } from './tiny-template.js'
 import { doVerb, type VerbName } from './verbs.js'
@@ -129,8 +129,13 @@ export const scenes: Record<string, (stage: Stage) => Promise<Scene>> = {
   'export.import': async stage => ({ verb: 'import', argument: { slug: newSlug(), file: await exported(stage) } }),
   'catalog.backup': async () => ({ verb: 'back-up-catalog', argument: {} }),
   'server.bind': async stage => {
-    const slug = await tenant(stage, 'active')
-    await updateTenant(stage.saasctl, slug, { displayName: newSlug() }, { wait: true })
+    await tenant(stage, 'active')
+    const unbound = () => stage.saasctl.catalog.query('select from saasctl.unbound')
+    // Whoever made or changed it writes it down by itself, a moment later; then it is made to be written once more.
+    await eventually(unbound, rows => rows.length === 0)
+    await stage.plane.catalogAsSuperuser(client =>
+      client.query('insert into saasctl.unbound (database_id) select database_id from saasctl.placement')
+    )
     return { verb: 'bind', argument: {} }
   },
   'tenant.recover': async ({ saasctl, plane }) => {

@@ -1,5 +1,6 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { RolloutFinding } from '../../../src/rollouts/findings.js'
+import type { PaceName } from '../../../src/rollouts/pace.js'
 import type { RolloutPlan, RolloutWish } from '../../../src/rollouts/plan.js'
 import type { Saasctl } from '../../../src/saasctl.js'
 import { collectNames, count, httpUrl, milliseconds, notEmpty, percent } from '../../flags.js'
@@ -21,6 +22,7 @@ export interface WishFlags extends SelectorFlags {
   maxPercent?: number
   maxConsecutive?: number
   perServer?: number
+  pace?: PaceName
   allow?: string[]
   verify?: true
   dryRun?: true
@@ -42,12 +44,36 @@ export function wishFlags(command: Command): Command {
     .option('--max-failures <n>', 'stop when so many tenants have failed', count)
     .option('--max-percent <n>', 'stop when this share has failed; 5', percent)
     .option('--max-consecutive <n>', 'stop when so many have failed in a row; 5', count)
-    .option('--per-server <n>', 'databases of one server at once; 4', count)
+    .option('--per-server <n>', 'databases of one server at once, at most; 4', count)
+    .addOption(
+      new Option('--pace <pace>', 'calm takes fewer at once while a server is busy; full always as many').choices([
+        'calm',
+        'full'
+      ] satisfies PaceName[])
+    )
     .option('--allow <codes>', 'findings that do not stop it, with commas', collectNames)
     .option('--verify', 'look into every database, instead of believing the catalog')
     .option('--dry-run', 'try the files on a clone of the template, and throw it away')
     .option('--dry-run-on <tenant>', 'try them on a clone of this tenant, which nobody can enter while it is copied')
   return command
+}
+
+/** Those that make a plan what it is. */
+const planning = [
+  ...(['selector', 'server', 'region', 'status', 'plan', 'all', 'except', 'tenant', 'to', 'down', 'canary'] as const),
+  ...(['waves', 'soak', 'gate', 'gateUrl', 'gateSql', 'maxFailures', 'maxPercent', 'maxConsecutive'] as const),
+  ...(['perServer', 'pace', 'verify'] as const)
+] satisfies Array<keyof WishFlags>
+
+/** A stored plan starts as it was planned: USAGE for a flag that would have to be passed over. */
+export async function checkStored(flags: WishFlags): Promise<void> {
+  const given = planning.find(name => flags[name] !== undefined)
+  if (!given) return
+  const { SaasctlError } = await import('../../../src/errors.js')
+  const flag = `--${given.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
+  throw new SaasctlError('USAGE', `A stored plan starts as it was planned, and ${flag} would change it.`, {
+    hint: `Start it without ${flag}, or plan again with it.`
+  })
 }
 
 const collectGates = (value: string, before: string[] = []) => [...before, notEmpty(value)]
@@ -93,7 +119,8 @@ export async function wishOf(saasctl: Saasctl, flags: WishFlags): Promise<Rollou
         percent: flags.maxPercent ?? brakes.percent,
         consecutive: flags.maxConsecutive ?? brakes.consecutive
       },
-      perServer: flags.perServer ?? usualSettings.perServer
+      perServer: flags.perServer ?? usualSettings.perServer,
+      pace: flags.pace ?? 'calm'
     }
   }
 }

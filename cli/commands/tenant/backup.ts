@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { printSteps } from '../../dry-run.js'
+import { type Act, dryRun } from '../../dry-run.js'
 import { milliseconds } from '../../flags.js'
-import { onTenants } from '../../fleet.js'
+import { type Outcome, onTenants } from '../../fleet.js'
 import { verb } from '../../help.js'
 import { chosenSlugs, type SelectorFlags, selectorFlags } from '../../selector.js'
 import { type Session, withSaasctl } from '../../session.js'
@@ -24,12 +24,12 @@ export function addBackup(noun: Command): void {
 async function backUp(session: Session, options: Options, slugs: string[]): Promise<void> {
   const { saasctl } = session
   const chosen = await chosenSlugs(saasctl, slugs, options, ['active', 'suspended'])
-  if (options.dryRun) return printSteps(session, 'tenant.backup', chosen)
   const { backupTenant } = await import('../../../src/backups/backup.js')
   const keepSeconds = options.keep === undefined ? undefined : options.keep / 1000
-  await onTenants(session, chosen, 'backed up', async (slug, wait) => {
+  const act: Act<Outcome> = async (saasctl, slug, wait) => {
     const outcome = await backupTenant(saasctl, slug, { ...wait, keepSeconds })
     if (wait.wait) session.progress.notice(`${outcome.tenant.slug} is backed up as ${outcome.backupId}.`)
     return outcome
-  })
+  }
+  await (options.dryRun ? dryRun(session, chosen, act) : onTenants(session, chosen, 'backed up', act))
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { parseSlug } from '../../../src/names.js'
 import type { NewTenant } from '../../../src/tenants/create.js'
-import { printSteps } from '../../dry-run.js'
+import { dryRun, printSteps } from '../../dry-run.js'
 import { collectNewLabels } from '../../flags.js'
 import { printOutcome } from '../../fleet.js'
 import { verb } from '../../help.js'
@@ -38,30 +38,33 @@ export function addCreate(noun: Command): void {
 
 async function create(session: Session, options: Options, slug: string): Promise<void> {
   const { saasctl, flags, progress } = session
-  if (options.dryRun) return dryRun(session, slug, options)
   if (options.from !== undefined) return load(session, options, slug, options.from)
   const { createTenant } = await import('../../../src/tenants/create.js')
   const { template, plan, server, region, engine, label: labels, displayName, idempotencyKey } = options
   const wish = { slug, template, plan, server, region, engine, labels, displayName, idempotencyKey }
-  const outcome = await createTenant(saasctl, wish, { template: saasctl.config.template }, session.wait())
+  const defaults = { template: saasctl.config.template }
+  if (options.dryRun)
+    return dryRun(session, [slug], (saasctl, _slug, wait) => createTenant(saasctl, wish, defaults, wait))
+  const outcome = await createTenant(saasctl, wish, defaults, session.wait())
   await printOutcome(session, outcome)
   if (flags.wait) progress.next(`Connect an application: saasctl tenant dsn ${slug} --reveal`)
 }
 
 async function load(session: Session, options: Options, slug: string, file: string): Promise<void> {
   const { saasctl } = session
+  if (options.dryRun) return printSteps(session, 'tenant.load', await freeSlug(session, slug))
   const { loadTenant } = await import('../../../src/tenants/load.js')
   const { template, plan, server, region, engine, label: labels, displayName, baseline } = options
   const wish = { slug, file, template, plan, server, region, engine, labels, displayName, baseline }
   await printOutcome(session, await loadTenant(saasctl, wish, { template: saasctl.config.template }, session.wait()))
 }
 
-async function dryRun(session: Session, slug: string, { from }: Options): Promise<void> {
+async function freeSlug({ saasctl }: Session, slug: string): Promise<string> {
   const [{ findTenant }, { slugTaken }] = await Promise.all([
     import('../../../src/catalog/tenants.js'),
     import('../../../src/tenants/slugs.js')
   ])
   const wanted = parseSlug(slug)
-  if (await findTenant(session.saasctl.catalog, wanted)) throw slugTaken(wanted)
-  await printSteps(session, from === undefined ? 'tenant.create' : 'tenant.load', [wanted])
+  if (await findTenant(saasctl.catalog, wanted)) throw slugTaken(wanted)
+  return wanted
 }

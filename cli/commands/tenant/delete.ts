@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import { confirmLoss } from '../../confirm.js'
-import { printSteps } from '../../dry-run.js'
+import { type Act, dryRun } from '../../dry-run.js'
 import { collectNames, milliseconds } from '../../flags.js'
-import { onTenants } from '../../fleet.js'
+import { type Outcome, onTenants } from '../../fleet.js'
 import { verb } from '../../help.js'
 import { minute } from '../../print.js'
 import { chosenSlugs, type SelectorFlags, selectorFlags } from '../../selector.js'
@@ -42,12 +42,13 @@ export function addDelete(noun: Command): void {
 async function deleteTenants(session: Session, options: Options, slugs: string[]): Promise<void> {
   const { saasctl } = session
   const chosen = await chosenSlugs(saasctl, slugs, options, ['active', 'suspended'])
-  if (options.dryRun) return printSteps(session, options.now ? 'tenant.purge' : 'tenant.delete', chosen)
+  const act = await (options.now ? purging(options) : deleting(options, session))
+  if (options.dryRun) return dryRun(session, chosen, act)
   const forGood = options.now === true || (options.grace ?? shortGraceMs) < shortGraceMs
   for (const slug of forGood ? chosen : []) {
     await confirmLoss(lossOf(slug, options.backup), slug, options.confirm ?? [], chosen)
   }
-  await (options.now ? purge(session, chosen, options) : softDelete(session, chosen, options))
+  await onTenants(session, chosen, options.now ? 'purged' : 'deleted', act)
 }
 
 function lossOf(slug: string, backup: boolean): string {
@@ -55,27 +56,26 @@ function lossOf(slug: string, backup: boolean): string {
   return `Tenant ${slug} and all of its data will be gone for good${kept}.`
 }
 
-async function purge(session: Session, slugs: string[], { reason, backup }: Options): Promise<void> {
+async function purging({ reason, backup }: Options): Promise<Act<Outcome>> {
   const { purgeTenant } = await import('../../../src/tenants/purge.js')
-  await onTenants(session, slugs, 'purged', (slug, wait) =>
-    purgeTenant(session.saasctl, slug, { ...wait, reason, ...(!backup && { backup }) })
-  )
+  return (saasctl, slug, wait) => purgeTenant(saasctl, slug, { ...wait, reason, ...(!backup && { backup }) })
 }
 
-async function softDelete(session: Session, slugs: string[], { reason, grace, backup }: Options): Promise<void> {
+async function deleting({ reason, grace, backup, dryRun }: Options, { progress }: Session): Promise<Act<Outcome>> {
   const { deleteTenant } = await import('../../../src/tenants/delete.js')
   const graceSeconds = grace === undefined ? undefined : grace / 1000
-  await onTenants(session, slugs, 'deleted', async (slug, wait) => {
-    const outcome = await deleteTenant(session.saasctl, slug, { ...wait, reason, graceSeconds, finalBackup: backup })
+  return async (saasctl, slug, wait) => {
+    const outcome = await deleteTenant(saasctl, slug, { ...wait, reason, graceSeconds, finalBackup: backup })
     const { slug: name, purgeAt } = outcome.tenant
-    if (purgeAt)
-      session.progress.notice(`${name} is purged at ${minute(purgeAt)}; until then: saasctl tenant undelete ${name}`)
+    if (purgeAt && !dryRun)
+      progress.notice(`${name} is purged at ${minute(purgeAt)}; until then: saasctl tenant undelete ${name}`)
     return outcome
-  })
+  }
 }
 
 async function undelete(session: Session, options: Options, slug: string): Promise<void> {
-  if (options.dryRun) return printSteps(session, 'tenant.undelete', [slug])
   const { undeleteTenant } = await import('../../../src/tenants/undelete.js')
-  await onTenants(session, [slug], 'brought back', (name, wait) => undeleteTenant(session.saasctl, name, wait))
+  await (options.dryRun
+    ? dryRun(session, [slug], undeleteTenant)
+    : onTenants(session, [slug], 'brought back', undeleteTenant))
 }

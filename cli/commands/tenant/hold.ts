@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import type { NamedApproval } from '../../../src/catalog/approvals.js'
 import { SaasctlError } from '../../../src/errors.js'
 import type { LastExport } from '../../../src/tenants/erase.js'
-import { printSteps } from '../../dry-run.js'
+import { known, printSteps } from '../../dry-run.js'
 import { readText } from '../../files.js'
 import { verb } from '../../help.js'
 import { type Session, withSaasctl } from '../../session.js'
@@ -52,7 +52,7 @@ interface EraseOptions extends Options {
 }
 
 async function erase(session: Session, { reason, dryRun, ...options }: EraseOptions, slug: string): Promise<void> {
-  if (dryRun) return printSteps(session, 'tenant.erase', [slug])
+  if (dryRun) return printSteps(session, 'tenant.erase', await known(session, slug))
   const { askErase } = await import('../../../src/tenants/erase.js')
   const asked: NamedApproval = await askErase(session.saasctl, slug, reason, await lastExport(session, reason, options))
   printAsked(session, asked)

@@ -16,7 +16,7 @@ async function invalidateTenants(session: Session, options: SelectorFlags, slugs
   const { saasctl } = session
   const chosen = await chosenSlugs(saasctl, slugs, options, ['active', 'suspended'])
   const { invalidateCache } = await import('../../../src/tenants/invalidate.js')
-  await onTenants(session, chosen, 'invalidated', async slug => ({
+  await onTenants(session, chosen, 'invalidated', async (_saasctl, slug) => ({
     tenant: await invalidateCache(saasctl, slug),
     operation: null
   }))

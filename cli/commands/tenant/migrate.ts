@@ -40,7 +40,7 @@ async function migrateTenants(session: Session, options: Options, slugs: string[
     await confirmLoss(`Migrating ${slug} down loses what only the undone migrations hold.`, slug, options.confirm ?? [])
   }
   const { migrateTenant } = await import('../../../src/tenants/migrate.js')
-  await onTenants(session, chosen, 'migrated', (slug, wait) => migrateTenant(saasctl, slug, wish, wait))
+  await onTenants(session, chosen, 'migrated', (saasctl, slug, wait) => migrateTenant(saasctl, slug, wish, wait))
 }
 
 async function planMigrations(

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { printSteps } from '../../dry-run.js'
-import { onTenants } from '../../fleet.js'
+import { type Act, dryRun } from '../../dry-run.js'
+import { type Outcome, onTenants } from '../../fleet.js'
 import { verb } from '../../help.js'
 import { chosenSlugs, type SelectorFlags, selectorFlags } from '../../selector.js'
 import { type Session, withSaasctl } from '../../session.js'
@@ -29,15 +29,14 @@ async function suspendTenants(session: Session, options: Options, slugs: string[
   const { saasctl } = session
   const { reason } = options
   const chosen = await chosenSlugs(saasctl, slugs, options, ['active'])
-  if (options.dryRun) return printSteps(session, 'tenant.suspend', chosen)
   const { suspendTenant } = await import('../../../src/tenants/suspend.js')
-  await onTenants(session, chosen, 'suspended', (slug, wait) => suspendTenant(saasctl, slug, { ...wait, reason }))
+  const act: Act<Outcome> = (saasctl, slug, wait) => suspendTenant(saasctl, slug, { ...wait, reason })
+  await (options.dryRun ? dryRun(session, chosen, act) : onTenants(session, chosen, 'suspended', act))
 }
 
 async function resumeTenants(session: Session, options: Options, slugs: string[]): Promise<void> {
   const { saasctl } = session
   const chosen = await chosenSlugs(saasctl, slugs, options, ['suspended'])
-  if (options.dryRun) return printSteps(session, 'tenant.resume', chosen)
   const { resumeTenant } = await import('../../../src/tenants/resume.js')
-  await onTenants(session, chosen, 'resumed', (slug, wait) => resumeTenant(saasctl, slug, wait))
+  await (options.dryRun ? dryRun(session, chosen, resumeTenant) : onTenants(session, chosen, 'resumed', resumeTenant))
 }

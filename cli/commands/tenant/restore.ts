@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { SaasctlError } from '../../../src/errors.js'
 import { confirmLoss } from '../../confirm.js'
-import { printSteps } from '../../dry-run.js'
+import { type Act, dryRun } from '../../dry-run.js'
 import { collectNames } from '../../flags.js'
-import { printOutcome } from '../../fleet.js'
+import { type Outcome, printOutcome } from '../../fleet.js'
 import { verb } from '../../help.js'
 import { type Session, withSaasctl } from '../../session.js'
 import { ago } from '../../text.js'
@@ -53,7 +53,7 @@ export function addRestore(noun: Command): void {
 
 async function restore(session: Session, options: Options, slug: string): Promise<void> {
   checkFlags(options)
-  if (options.dryRun) return printSteps(session, kindOf(options), [options.as ?? slug])
+  if (options.dryRun) return dryRun(session, [slug], await restoring(options))
   if (options.undo) return undo(session, options, slug)
   if (options.as !== undefined) return restoreAnother(session, { ...options, as: options.as }, slug)
   const { backupToRestore, restoreTenant } = await import('../../../src/restores/restore.js')
@@ -86,8 +86,8 @@ async function undo(session: Session, options: Options, slug: string): Promise<v
 }
 
 async function clone(session: Session, options: CloneOptions, slug: string): Promise<void> {
-  if (options.dryRun) return printSteps(session, options.hold ? 'tenant.clone.held' : 'tenant.clone', [options.as])
   const { cloneTenant } = await import('../../../src/restores/clone.js')
+  if (options.dryRun) return dryRun(session, [slug], (saasctl, slug, wait) => cloneTenant(saasctl, slug, options, wait))
   await printOutcome(session, await cloneTenant(session.saasctl, slug, options, session.wait()))
 }
 
@@ -104,5 +104,14 @@ function checkFlags({ backup, latest, as, undo, discardWrites, migrate }: Option
   if (discardWrites && !undo) refuse('--discard-writes belongs to --undo.', 'Leave it out, or add --undo.')
 }
 
-const kindOf = ({ undo, as }: Options): string =>
-  undo ? 'tenant.restore.undo' : as === undefined ? 'tenant.restore' : 'tenant.clone'
+async function restoring({ undo, as, backup, migrate, discardWrites }: Options): Promise<Act<Outcome>> {
+  const [{ restoreTenant }, { restoreAs }, { undoRestore }] = await Promise.all([
+    import('../../../src/restores/restore.js'),
+    import('../../../src/restores/clone.js'),
+    import('../../../src/restores/undo.js')
+  ])
+  if (undo) return (saasctl, slug, wait) => undoRestore(saasctl, slug, { discardWrites: discardWrites === true }, wait)
+  return as === undefined
+    ? (saasctl, slug, wait) => restoreTenant(saasctl, slug, { backup, migrate }, wait)
+    : (saasctl, slug, wait) => restoreAs(saasctl, slug, { as, backup, migrate }, wait)
+}

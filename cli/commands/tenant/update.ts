@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { SaasctlError } from '../../../src/errors.js'
 import type { TenantChange } from '../../../src/tenants/update.js'
-import { printSteps } from '../../dry-run.js'
+import { type Act, dryRun } from '../../dry-run.js'
 import { collectLabels } from '../../flags.js'
-import { onTenants, printOutcome } from '../../fleet.js'
+import { type Outcome, onTenants, printOutcome } from '../../fleet.js'
 import { verb } from '../../help.js'
 import { chosenSlugs, type SelectorFlags, selectorFlags } from '../../selector.js'
 import { type Session, withSaasctl } from '../../session.js'
@@ -36,11 +36,10 @@ async function updateTenants(session: Session, options: Options, slugs: string[]
     throw new SaasctlError('USAGE', 'There is nothing to change.', { hint: 'Give --plan, --label or --display-name.' })
   }
   const chosen = await chosenSlugs(saasctl, slugs, selector, ['active', 'suspended'])
-  if (options.dryRun) return printSteps(session, 'tenant.limits', chosen)
   const { updateTenant } = await import('../../../src/tenants/update.js')
-  await onTenants(session, chosen, 'updated', (slug, wait) =>
-    updateTenant(saasctl, slug, { plan, displayName, labels }, wait)
-  )
+  const change = { plan, displayName, labels }
+  const act: Act<Outcome> = (saasctl, slug, wait) => updateTenant(saasctl, slug, change, wait)
+  await (options.dryRun ? dryRun(session, chosen, act) : onTenants(session, chosen, 'updated', act))
 }
 
 async function rename(session: Session, _options: object, slug: string, newSlug: string): Promise<void> {

@@ -1,5 +1,7 @@
 import type { Credentials, ReadOptions, ServerAddress } from '../engine.js'
+import { onlyReads } from '../only-reads.js'
 import { connect } from './connect.js'
+import { answerOf } from './errors.js'
 import type { Session } from './session.js'
 
 /** Runs one statement as a login that may only read, in a session that may not write, and logs out. */
@@ -14,6 +16,8 @@ export async function read(
   try {
     await bound(session, timeoutMs)
     return await session.rows(sql)
+  } catch (error) {
+    throw refusal(error)
   } finally {
     session.leave()
   }
@@ -32,9 +36,18 @@ export async function readRows(
   try {
     await bound(session, timeoutMs)
     return await session.stream(sql, maxRows, take)
+  } catch (error) {
+    throw refusal(error)
   } finally {
     session.leave()
   }
+}
+
+/** The session may not write; where the login may not either, the server says that first. */
+function refusal(error: unknown): unknown {
+  const answer = answerOf(error)
+  const writes = answer?.state === '1792' || (answer?.state === '1142' && !/^(SELECT|SHOW VIEW) /i.test(answer.said))
+  return writes ? onlyReads(answer.said) : error
 }
 
 async function bound(session: Session, timeoutMs: number): Promise<void> {

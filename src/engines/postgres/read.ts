@@ -1,5 +1,7 @@
 import type { Credentials, ReadOptions, ServerAddress } from '../engine.js'
+import { onlyReads } from '../only-reads.js'
 import { connect } from './connect.js'
+import { answerOf } from './errors.js'
 import type { Session } from './session.js'
 
 /** Runs one statement as a login that may only read, in a transaction that may not write, and logs out. */
@@ -13,6 +15,8 @@ export async function read(
   const session = await enter(server, database, as, timeoutMs)
   try {
     return await session.rows(sql)
+  } catch (error) {
+    throw refusal(error)
   } finally {
     session.leave()
   }
@@ -30,9 +34,17 @@ export async function readRows(
   const session = await enter(server, database, as, timeoutMs)
   try {
     return await session.stream(sql, maxRows, take)
+  } catch (error) {
+    throw refusal(error)
   } finally {
     session.leave()
   }
+}
+
+/** Here it is the session that may not write; anywhere else that the server is read-only would be news. */
+function refusal(error: unknown): unknown {
+  const answer = answerOf(error)
+  return answer?.state === '25006' ? onlyReads(answer.said) : error
 }
 
 function enter(server: ServerAddress, database: string, as: Credentials, timeoutMs: number): Promise<Session> {
