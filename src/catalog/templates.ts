@@ -47,6 +47,21 @@ export async function builtTemplate<Definition = object>(
   return row
 }
 
+/** Where new tenants of a template begin on servers of an engine: the last migration of what was built last. Undefined where nothing is built. */
+export async function builtHead(
+  q: Queryable,
+  name: string,
+  engine: string
+): Promise<{ migration: string | null } | undefined> {
+  const [row] = await q.query<{ migration: string | null }>(
+    `select d.migration from saasctl.template t join saasctl.database d on d.template_id = t.id
+       join saasctl.server s on s.id = d.server_id
+     where t.name = $1 and s.engine = $2 and d.kind = 'template' and d.state = 'ready' order by t.version desc limit 1`,
+    [name, engine]
+  )
+  return row
+}
+
 /** The version with this content, made when the content is new. Two at once agree on one. */
 export async function keepTemplate<Definition extends object>(
   q: Queryable,

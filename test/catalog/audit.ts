@@ -530,7 +530,8 @@ if (!(await skipWithoutPostgres(t))) {
 async function everything(plane: ControlPlane): Promise<Record<string, string>> {
   return plane.catalogAsSuperuser(async client => {
     const { rows } = await client.query<{ name: string }>(
-      `select relname as name from pg_class where relnamespace = 'saasctl'::regnamespace and relkind = 'r' and relname not like 'audit%'`
+      `select relname as name from pg_class where relnamespace = 'saasctl'::regnamespace and relkind = 'r'
+         and relname not like 'audit%' and relname <> 'unbound'`
     )
     const content: Record<string, string> = {}
     for (const { name } of rows) {

@@ -52,7 +52,7 @@ if (!(await skipWithoutPostgres(t))) {
       t.match(await run(['server', 'add', 'one', ...at, '--password-stdin'], { env }), { code: 2, stderr: /is empty/ })
       t.match(await run(['server', 'add', 'one', ...at, '--password-file', '/nowhere'], { env }), {
         code: 2,
-        stderr: /ENOENT/
+        stderr: /no such file/
       })
       t.match(await run(['server', 'add', 'one', ...at, '--password-stdin'], { env, stdin: 'wrong' }), {
         code: 1,
@@ -139,7 +139,7 @@ if (!(await skipWithoutPostgres(t))) {
     const key = (home: string) => readFile(join(home, 'keys', 'control.key'), 'utf8')
     t.equal(await key(join(folder, 'elsewhere')), await key(folder))
     t.equal((await run(['key', 'restore', file], { env: elsewhere })).code, 0, 'a second time is OK')
-    t.match(await run(['key', 'restore', '/nowhere'], { env: elsewhere }), { code: 2, stderr: /ENOENT/ })
+    t.match(await run(['key', 'restore', '/nowhere'], { env: elsewhere }), { code: 2, stderr: /no such file/ })
   })
 
   t.test('a restored catalog is adopted, after a question', async t => {
