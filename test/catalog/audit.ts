@@ -526,7 +526,7 @@ if (!(await skipWithoutPostgres(t))) {
   })
 }
 
-/** The content of every table but the trail's own, table by table. */
+/** The content of every table but the trail’s own, and but what is still to be written beside databases: that is struck off later. */
 async function everything(plane: ControlPlane): Promise<Record<string, string>> {
   return plane.catalogAsSuperuser(async client => {
     const { rows } = await client.query<{ name: string }>(

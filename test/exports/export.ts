@@ -31,6 +31,7 @@ import { readPackage } from '../../src/exports/read-bag.js'
 import { schemaAt, schemaBefore } from '../../src/exports/schema.js'
 import { entriesOf } from '../../src/exports/unpack.js'
 import { verifyExport } from '../../src/exports/verify.js'
+import { buildTemplate } from '../../src/templates/build-template.js'
 import { type ExportWorld, exportWorld, shell } from '../support/export-world.js'
 import { skipWithoutPostgres } from '../support/servers.js'
 import { settle } from '../support/settle.js'
@@ -438,6 +439,7 @@ async function refusals(t: Test, world: ExportWorld) {
   const nowhere = await world.make('acme', 'no/such/folder.zip').catch(asSaasctlError)
   t.match(nowhere, { code: 'INVALID_INPUT', message: /There is no folder .*no\/such for folder\.zip\./ })
   await world.template.grow()
+  await buildTemplate(world.saasctl, 'tiny', { again: false, warm: undefined }, { wait: true })
   const older = await world.bringBack(join(world.folder, 'acme.zip'), 'older').catch(asSaasctlError)
   t.match(older, { code: 'MIGRATION_CHANGED' }, 'another schema is refused before a tenant is made')
   const found = await world.saasctl.catalog.query(`select 1 from saasctl.tenant where slug in ('older', 'never')`)
