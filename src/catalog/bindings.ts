@@ -69,12 +69,9 @@ export async function settleBound(
   written: ReadonlyArray<Pick<Unbound, 'databaseId' | 'changes'>>
 ): Promise<void> {
   await q.query(
-    `delete from saasctl.unbound u using unnest($1::uuid[], $2::bigint[]) as w (id, changes)
-     where u.database_id = w.id and u.changes = w.changes`,
+    `delete from saasctl.unbound u where (u.database_id, u.changes) in (select * from unnest($1::uuid[], $2::bigint[]))
+       or not exists (select from saasctl.placement p where p.database_id = u.database_id)`,
     [written.map(({ databaseId }) => databaseId), written.map(({ changes }) => changes)]
-  )
-  await q.query(
-    'delete from saasctl.unbound u where not exists (select from saasctl.placement p where p.database_id = u.database_id)'
   )
 }
 

@@ -241,7 +241,7 @@ t.test('odd arguments get a usage error, never a crash, and no control character
         if (/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/.test(stderr)) throw new Error(JSON.stringify(stderr))
       }
     ),
-    { numRuns: 12 }
+    { numRuns: 25 }
   )
 })
 
