@@ -144,16 +144,20 @@ async function verdict(result: { checked: number; drifted: number; failed: Faile
       data: { failed }
     })
   }
-  await failFor(failed, 'could not be compared')
+  await failFor(failed, 'could not be compared', result.checked)
 }
 
-async function failFor(failed: string[], what: string): Promise<void> {
+async function failFor(failed: string[], what: string, done: number): Promise<void> {
   if (failed.length === 0) return
   const { SaasctlError } = await import('../../src/errors.js')
-  throw new SaasctlError('SOME_FAILED', `${plural(failed.length, 'tenant')} ${what}; the others are done.`, {
-    hint: 'Mend what they met and run it again for them.',
-    data: { failed }
-  })
+  throw new SaasctlError(
+    'SOME_FAILED',
+    `${plural(failed.length, 'tenant')} ${what}${done > 0 ? '; the others are done' : ''}.`,
+    {
+      hint: 'Mend what they met and run it again for them.',
+      data: { failed }
+    }
+  )
 }
 
 const failedLine = ({ tenant, error }: FailedTenant) => ({ slug: tenant.slug, error: error.toJSON() })
@@ -204,6 +208,7 @@ async function query(session: Session, flags: QueryFlags, file: string, slugs: s
   tellFailed(session, result.failed)
   await failFor(
     result.failed.map(({ tenant }) => tenant.slug),
-    'did not answer'
+    'did not answer',
+    result.tenants
   )
 }

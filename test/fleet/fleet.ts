@@ -126,6 +126,7 @@ if (!(await skipWithoutPostgres(t))) {
       t.strictSame([code, stdout], [3, ''], `${name}: ${stderr}`)
       const why = name === 'two' ? /acme: .*multiple commands/ : /acme: A query may only read, .*read-only transaction/
       t.match(stderr, why, name)
+      t.match(stderr, /1 tenant did not answer\./, 'and nobody else is said to be done')
     }
     const { rows } = await inTenant('acme', 'select count(*)::int as n from notes')
     t.equal(rows[0]?.n, 1)
